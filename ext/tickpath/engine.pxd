@@ -1,0 +1,101 @@
+# The engine: the only file that knows the sequence. Hot; one thread owns it.
+#
+# Two doors for inputs, both stamped outside:
+#   engine_on_frame   raw bytes from a socket or a capture: all nine steps
+#   engine_on_input   a venue reply, command or clock; and, in replay, the decoded records of a frame via engine_on_records
+# Everything taken in is published to the event ring before it acts; everything decided is published when decided.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from tickpath.market.book cimport Book
+from tickpath.market.instruments cimport InstrumentTable
+from tickpath.shm.ring cimport EventWriter, RingWriter
+from tickpath.shm.state_page cimport StatePageLayout, StateTotals
+from tickpath.signals.state cimport SignalState, Top
+from tickpath.trading.orders cimport Order, OrderTable
+from tickpath.trading.positions cimport Position
+from tickpath.trading.risk cimport RiskState
+from tickpath.trading.strategy cimport ActionQueue, StrategyContext, TimerQueue
+from tickpath.types cimport ExecReport, FrameEvent, Slot
+from tickpath.venues.batch cimport DecodeBatch, FrameView
+from tickpath.venues.binance_decode cimport BinanceDecoder
+from tickpath.venues.binance_encode cimport EncodeBuffer
+
+# Where an encoded request goes: the socket, or the simulated venue. `o` is the order it is about.
+ctypedef void (*gateway_send_fn)(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer,
+                                 int64_t now_ns) noexcept nogil
+
+cdef struct Gateway:
+    void* self
+    gateway_send_fn send
+
+# Cycle counter at the end of each step of the frame being handled.
+cdef struct Stamps:
+    uint64_t start
+    uint64_t receive
+    uint64_t decode
+    uint64_t book
+    uint64_t signal
+    uint64_t strategy
+
+cdef struct EngineCore:
+    # 1, 2
+    InstrumentTable* instruments
+    BinanceDecoder* decoder
+    DecodeBatch batch
+    RingWriter* ring
+    # 3, 4
+    Book* books
+    Top* tops
+    SignalState* signals
+    # 5
+    StrategyContext contexts[16]
+    void* strategies[16]              # borrowed CompiledStrategy objects, kept alive by Engine
+    int32_t strategy_count
+    ActionQueue actions
+    TimerQueue timers
+    # 6, 7
+    RiskState* risk
+    OrderTable* orders
+    Position* account                 # by instrument
+    Position* positions               # by strategy and instrument
+    char id_prefix[16]
+    # 8, 9
+    EncodeBuffer* buffer
+    Gateway gateway
+    # what is measured and told
+    int32_t stamps_on
+    int32_t started
+    int32_t stopping
+    int32_t from_frame                # the input being handled came through engine_on_frame
+    Stamps stamps
+    StatePageLayout* page
+    StateTotals totals
+    uint64_t strategy_orders[16]
+    uint64_t strategy_refusals[16]
+    uint64_t strategy_fills[16]
+    int64_t now_ns
+    uint64_t quote_update_id          # of the frame being applied
+
+# ---- hot
+cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil
+# The decoded records of one frame, as the journal has them: steps 3 to 9 only.
+cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* records, int32_t count) noexcept nogil
+# A venue reply (two slots), a command or a clock input (one).
+cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil
+# Run the timers that are due at or before now_ns, each at its own due time.
+cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil
+# The earliest timer's due time, INT64_MAX when none is set.
+cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil
+# Copy what is now to the state page (off the order path).
+cdef void engine_publish_state(EngineCore* e) noexcept nogil
+cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil
+cdef void engine_finish(EngineCore* e) noexcept nogil
+
+cdef class Engine:
+    cdef EngineCore* core
+    cdef EventWriter writer
+    cdef object _page_buffer
+    cdef object _batch_slots
+    cdef readonly list strategies
+    cdef readonly dict spec
+    cdef void _free(self) noexcept

@@ -1,0 +1,1121 @@
+"""The deterministic engine: frame in, order out, in nine steps.
+
+`engine_on_frame` is the whole path; read it top to bottom. The engine has no clock, no I/O, no randomness and allocates
+nothing once started: it is a function of its inputs. `Engine` is its Python face, which builds it from a specification
+(see `engine_spec` in tickpathd/config.py) and owns its memory.
+"""
+import importlib
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset, strncpy
+
+from tickpath.clock cimport cycles_now
+from tickpath.decimal cimport DecimalGrid
+from tickpath.market.bars cimport bar_on_trade
+from tickpath.market.book cimport (
+    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_depth, book_free, book_init,
+    book_next_level, book_qty_at,
+)
+from tickpath.market.instruments cimport instrument_add
+from tickpath.shm.histogram cimport histogram_record
+from tickpath.shm.ring cimport ring_commit, ring_publish, ring_publish_slots
+from tickpath.shm.state_page cimport (
+    STATE_DEPTH, STATE_ORDERS, STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER,
+    STEP_ORDER, STEP_RECEIVE, STEP_RISK, STEP_SEND, STEP_SIGNAL, STEP_STRATEGY, StateInstrument, StateOrder,
+    StateOrders, StateStrategy, seqlock_write,
+)
+from tickpath.signals.indicators.ema cimport ema_init, ema_ready, ema_update
+from tickpath.signals.indicators.imbalance cimport imbalance_of
+from tickpath.trading.orders cimport (
+    ORDER_SLOTS, REPORT_DUPLICATE, REPORT_FILL, REPORT_STATE, order_apply_report, order_close, order_find,
+    order_is_open, order_move, order_open, order_release, order_table_init, write_sequence,
+)
+from tickpath.trading.positions cimport position_apply_fill
+from tickpath.trading.risk cimport RATE_SLOTS, risk_check, risk_note_order
+from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
+from tickpath.types cimport (
+    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_ASK, DELTA_LAST,
+    EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
+    EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
+    EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
+    HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
+    MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_EXPIRED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
+    ORDER_PENDING_NEW, ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
+    REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED, SIDE_BUY,
+    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_IGNORED, STATUS_OK, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
+    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BINANCE_SPOT, BarEvent, BookDelta, CancelEvent, CommandEvent,
+    FillEvent, GapEvent, HealthEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
+    RefusalEvent, SignalEvent, TimerEvent, TradeEvent, int128, likely, unlikely,
+)
+from tickpath.venues.batch cimport (
+    BATCH_SLOTS, FRAME_PADDING, MESSAGE_BOOK_DELTA, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE,
+)
+from tickpath.venues.binance_decode cimport binance_decode, binance_decoder_free, binance_decoder_new
+from tickpath.venues.binance_encode cimport binance_encode_cancel, binance_encode_order
+from tickpath.venues.frame_hash cimport frame_hash
+
+import numpy as np
+
+from tickpath.clock import calibrate_cycles_per_ns
+from tickpath.shm.state_page import state_page_bytes
+from tickpath.trading.orders import client_order_prefix
+from tickpath.trading.python_host import PythonHost
+from tickpath.trading.strategy import Strategy
+from tickpath.types import SLOT_DTYPE
+
+
+# ======================================================================================================================
+# The path. Steps 1 and 2 here, steps 3 to 9 in on_message and act_on_orders below: nine calls, in order.
+# ======================================================================================================================
+
+cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil:
+    cdef FrameEvent head
+    cdef int status
+    engine_run_timers(e, frame.ts_recv_ns)                                     # those due before this input come first
+    e.stamps.start = cycles_now()
+    receive(e, frame, &head)                                                   # 1 receive
+    e.stamps.receive = stamp(e)
+    status = binance_decode(e.decoder, frame, &e.batch)                        # 2 decode
+    e.stamps.decode = stamp(e)
+    head.flags = <unsigned short>status
+    head.event_count = e.batch.count
+    head.instrument = e.batch.instrument
+    head.ts_venue_ns = e.batch.ts_venue_ns
+    head.last_update_id = e.batch.last_update_id
+    e.from_frame = 1
+    engine_on_records(e, &head, e.batch.slots, e.batch.count)
+    e.from_frame = 0
+    if likely(e.stamps_on):
+        record_frame_latency(e)
+    return status
+
+
+# One whole message of the market: step 3 to 5, then 6 to 9 for every order the strategies want.
+cdef void on_message(EngineCore* e, const Slot* records, int32_t count) noexcept nogil:
+    cdef Changes changes
+    apply_to_book(e, records, count, &changes)                                 # 3 book
+    e.stamps.book = stamp(e)
+    compute_signals(e, records, &changes)                                      # 4 signal
+    e.stamps.signal = stamp(e)
+    call_strategies(e, records, &changes)                                      # 5 strategy
+    e.stamps.strategy = stamp(e)
+    act_on_orders(e)
+
+
+cdef void act_on_orders(EngineCore* e) noexcept nogil:
+    cdef const Action* a
+    cdef Order* o
+    cdef uint64_t t_begin = e.stamps.strategy, t_risk, t_order, t_encode, t_send
+    cdef int reason
+    cdef IntentEvent intent
+    while e.actions.next < e.actions.count:
+        a = &e.actions.items[e.actions.next]
+        e.actions.next += 1
+        if a.kind == ACTION_CANCEL:
+            cancel_order(e, a.order_ordinal, a.strategy)
+            t_begin = stamp(e)
+            continue
+        reason = check_risk(e, a)                                              # 6 risk
+        t_risk = stamp(e)
+        if unlikely(reason != REASON_OK):
+            refuse(e, a, reason)
+            t_begin = t_risk
+            continue
+        o = create_order(e, a, &intent)                                        # 7 order: intent in the ring, then …
+        t_order = stamp(e)
+        binance_encode_order(e.buffer, o, &e.instruments.items[o.instrument],  # 8 encode
+                             intent.client_order_id, e.now_ns)
+        t_encode = stamp(e)
+        e.gateway.send(e.gateway.self, o, False, e.buffer, e.now_ns)           # 9 send: … its bytes leave
+        t_send = stamp(e)
+        if likely(e.stamps_on):
+            record_order_latency(e, o, t_begin, t_risk, t_order, t_encode, t_send)
+        t_begin = stamp(e)
+    e.actions.count = 0
+    e.actions.next = 0
+
+
+# ======================================================================================================================
+# The steps
+# ======================================================================================================================
+
+# What a message changed, for the steps behind the book.
+cdef struct Changes:
+    uint32_t instrument
+    int32_t top_changed
+    int32_t book_applied
+    int32_t bar_closed
+    BarEvent bar
+
+
+cdef inline uint64_t stamp(const EngineCore* e) noexcept nogil:
+    return cycles_now() if likely(e.stamps_on) else 0
+
+
+# ---- 1 receive
+cdef inline void receive(EngineCore* e, const FrameView* frame, FrameEvent* head) noexcept nogil:
+    e.totals.frames += 1
+    head.ts_recv_ns = frame.ts_recv_ns
+    head.type = EV_FRAME
+    head.venue = VENUE_BINANCE_SPOT
+    head.frame_bytes = <uint32_t>frame.size
+    head.frame_hash = frame_hash(frame.data, frame.size)
+    head.frame_no = e.totals.frames
+
+
+cdef inline void publish(EngineCore* e, const Slot* record) noexcept nogil:
+    ring_publish(e.ring, record)
+    e.totals.events += 1
+
+
+cdef inline void publish_two(EngineCore* e, const Slot* record) noexcept nogil:
+    ring_publish(e.ring, record)
+    ring_publish(e.ring, record + 1)
+    e.totals.events += 1
+
+
+cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* records, int32_t count) noexcept nogil:
+    cdef int status = head.flags & 255
+    cdef int32_t i, first = 0
+    if likely(head.ts_recv_ns > e.now_ns):
+        e.now_ns = head.ts_recv_ns         # engine time never decreases
+    # Inputs are in the ring before they act.
+    publish(e, <const Slot*>head)
+    if likely(count > 0):
+        ring_publish_slots(e.ring, records, count)
+        e.totals.inputs += count + 1
+        e.quote_update_id = head.last_update_id
+        if records.type == EV_EXEC_REPORT:
+            e.totals.events += 1
+            e.totals.inputs -= 1
+            on_exec_report(e, <const ExecReport*>records)
+        elif records.type == EV_BOOK_DELTA:
+            e.totals.events += count
+            # A frame may hold several messages: each ends with its DELTA_LAST record.
+            for i in range(count):
+                if records[i].flags & DELTA_LAST:
+                    on_message(e, records + first, i + 1 - first)
+                    first = i + 1
+        else:
+            e.totals.events += count
+            for i in range(count):
+                on_message(e, records + i, 1)
+    else:
+        e.totals.inputs += 1
+        on_refused_frame(e, head, status)
+    ring_commit(e.ring)
+
+
+# ---- 3 book
+cdef inline void apply_to_book(EngineCore* e, const Slot* records, int32_t count, Changes* changes) noexcept nogil:
+    cdef uint32_t instrument = records.instrument
+    cdef Top* top = &e.tops[instrument]
+    cdef Book* book = &e.books[instrument]
+    cdef const QuoteEvent* q
+    cdef int result, old_state
+    changes.instrument = instrument
+    changes.top_changed = 0
+    changes.book_applied = 0
+    changes.bar_closed = 0
+    if records.type == EV_QUOTE:
+        q = <const QuoteEvent*>records
+        e.totals.quotes += 1
+        if likely(e.quote_update_id >= top.update_id):
+            changes.top_changed = (q.bid_price_ticks != top.bid_price_ticks or q.ask_price_ticks != top.ask_price_ticks
+                                   or q.bid_qty_lots != top.bid_qty_lots or q.ask_qty_lots != top.ask_qty_lots)
+            top.bid_price_ticks = q.bid_price_ticks
+            top.bid_qty_lots = q.bid_qty_lots
+            top.ask_price_ticks = q.ask_price_ticks
+            top.ask_qty_lots = q.ask_qty_lots
+            top.update_id = e.quote_update_id
+            top.ts_recv_ns = q.ts_recv_ns
+    elif records.type == EV_BOOK_DELTA:
+        e.totals.levels += count
+        old_state = book.state
+        result = book_apply(book, records, count)
+        if likely(result == BOOK_APPLIED or result == BOOK_SYNCED):
+            changes.book_applied = 1
+            e.totals.book_messages += 1
+            e.totals.snapshots += result == BOOK_SYNCED
+            if book.last_update_id >= top.update_id and book.state == BOOK_GOOD:
+                top_from_book(book, top, records.ts_recv_ns, changes)
+        elif result == BOOK_GAP:
+            report_gap(e, book, records)
+        if unlikely(book.state != old_state):
+            report_health(e, HEALTH_BOOK_STATE, instrument, book.state, old_state)
+    elif records.type == EV_TRADE:
+        e.totals.trades += 1
+        e.signals[instrument].last_trade_ticks = (<const TradeEvent*>records).price_ticks
+        e.signals[instrument].last_trade_lots = (<const TradeEvent*>records).qty_lots
+
+
+cdef inline void top_from_book(const Book* book, Top* top, int64_t ts_recv_ns, Changes* changes) noexcept nogil:
+    cdef int64_t bid = book.sides[SIDE_BIDS].best_ticks
+    cdef int64_t ask = book.sides[SIDE_ASKS].best_ticks
+    cdef int64_t bid_qty = book_qty_at(book, SIDE_BIDS, bid) if bid != PRICE_TICKS_NONE else 0
+    cdef int64_t ask_qty = book_qty_at(book, SIDE_ASKS, ask) if ask != PRICE_TICKS_NONE else 0
+    changes.top_changed = (bid != top.bid_price_ticks or ask != top.ask_price_ticks or bid_qty != top.bid_qty_lots
+                           or ask_qty != top.ask_qty_lots)
+    top.bid_price_ticks = bid
+    top.bid_qty_lots = bid_qty
+    top.ask_price_ticks = ask
+    top.ask_qty_lots = ask_qty
+    top.update_id = book.last_update_id
+    top.ts_recv_ns = ts_recv_ns
+
+
+# ---- 4 signal
+cdef inline void compute_signals(EngineCore* e, const Slot* records, Changes* changes) noexcept nogil:
+    cdef SignalState* s = &e.signals[changes.instrument]
+    cdef const Top* top = &e.tops[changes.instrument]
+    if changes.top_changed:
+        s.imbalance = imbalance_of(top.bid_qty_lots, top.ask_qty_lots)
+    if changes.book_applied:
+        s.book_imbalance = depth_imbalance(&e.books[changes.instrument], s.imbalance_levels)
+    elif records.type == EV_TRADE:
+        changes.bar_closed = bar_on_trade(&s.bar, <const TradeEvent*>records, &changes.bar)
+        if unlikely(changes.bar_closed):
+            close_bar(e, s, &changes.bar)
+
+
+cdef inline double depth_imbalance(const Book* book, int levels) noexcept nogil:
+    cdef int side, n
+    cdef int64_t price
+    cdef int64_t[2] total
+    for side in range(2):
+        total[side] = 0
+        n = 0
+        price = book.sides[side].best_ticks
+        while n < levels and price != PRICE_TICKS_NONE:
+            total[side] += book.sides[side].qty_lots[price & book.mask]
+            price = book_next_level(book, side, price)
+            n += 1
+    return imbalance_of(total[SIDE_BIDS], total[SIDE_ASKS])
+
+
+cdef void close_bar(EngineCore* e, SignalState* s, BarEvent* bar) noexcept nogil:
+    cdef double fast = ema_update(&s.ema_fast, <double>bar.close_ticks)
+    cdef double slow = ema_update(&s.ema_slow, <double>bar.close_ticks)
+    e.totals.bars += 1
+    publish_two(e, <const Slot*>bar)
+    if ema_ready(&s.ema_slow) and ema_ready(&s.ema_fast):
+        publish_signal(e, bar, SIGNAL_EMA_FAST, fast, slow)
+    publish_signal(e, bar, SIGNAL_IMBALANCE, s.imbalance, s.book_imbalance)
+
+
+cdef void publish_signal(EngineCore* e, const BarEvent* bar, int kind, double value, double value2) noexcept nogil:
+    cdef SignalEvent s
+    cdef int i
+    memset(&s, 0, sizeof(SignalEvent))
+    s.ts_recv_ns = bar.ts_recv_ns
+    s.ts_venue_ns = bar.ts_venue_ns
+    s.instrument = bar.instrument
+    s.type = EV_SIGNAL
+    s.venue = bar.venue
+    s.kind = kind
+    s.value = value
+    s.value2 = value2
+    e.totals.signals += 1
+    publish(e, <const Slot*>&s)
+    for i in range(e.strategy_count):
+        if begin_call(e, i):
+            (<CompiledStrategy>e.strategies[i]).on_signal(&e.contexts[i], &s)
+
+
+# ---- 5 strategy
+cdef inline bint begin_call(EngineCore* e, int i) noexcept nogil:
+    e.contexts[i].now_ns = e.now_ns
+    e.contexts[i].seen_seq = e.ring.next_seq - 1
+    return not e.contexts[i].failed
+
+
+cdef inline void call_strategies(EngineCore* e, const Slot* records, const Changes* changes) noexcept nogil:
+    cdef int i
+    for i in range(e.strategy_count):
+        if unlikely(not begin_call(e, i)):
+            stop_failed_strategy(e, i)
+            continue
+        if records.type == EV_QUOTE:
+            (<CompiledStrategy>e.strategies[i]).on_quote(&e.contexts[i], <const QuoteEvent*>records)
+        elif records.type == EV_TRADE:
+            (<CompiledStrategy>e.strategies[i]).on_trade(&e.contexts[i], <const TradeEvent*>records)
+            if unlikely(changes.bar_closed):
+                (<CompiledStrategy>e.strategies[i]).on_bar(&e.contexts[i], &changes.bar)
+        elif changes.book_applied:
+            (<CompiledStrategy>e.strategies[i]).on_book(&e.contexts[i], changes.instrument)
+
+
+# A strategy whose callback raised is called no more; its open orders are cancelled, once (failed 1 -> 2).
+cdef void stop_failed_strategy(EngineCore* e, int i) noexcept nogil:
+    cdef int k
+    cdef Order* o
+    if e.contexts[i].failed != 1:
+        return
+    e.contexts[i].failed = 2
+    e.totals.strategy_errors += 1
+    report_health(e, HEALTH_STRATEGY_ERROR, e.contexts[i].instrument, i, 0)
+    for k in range(ORDER_SLOTS):
+        o = &e.orders.items[k]
+        if o.ordinal != 0 and o.state != ORDER_INVALID and o.strategy == i and order_is_open(o) \
+                and o.state != ORDER_PENDING_CANCEL:
+            send_cancel(e, o, REASON_STRATEGY_FAILED)
+
+
+# ---- 6 risk
+cdef inline int check_risk(EngineCore* e, const Action* a) noexcept nogil:
+    if unlikely(a.instrument >= <uint32_t>e.instruments.count):
+        return REASON_UNKNOWN_INSTRUMENT
+    if unlikely(e.contexts[a.strategy].failed):
+        return REASON_STRATEGY_FAILED
+    return risk_check(e.risk, a, &e.instruments.items[a.instrument], &e.books[a.instrument], &e.tops[a.instrument],
+                      &e.account[a.instrument], e.orders, e.now_ns)
+
+
+cdef void refuse(EngineCore* e, const Action* a, int reason) noexcept nogil:
+    cdef RefusalEvent r
+    cdef OrderStateEvent state
+    memset(&r, 0, sizeof(RefusalEvent))
+    r.ts_recv_ns = e.now_ns
+    r.ts_venue_ns = TS_NONE
+    r.instrument = a.instrument
+    r.type = EV_REFUSAL
+    r.venue = VENUE_BINANCE_SPOT
+    r.flags = <unsigned short>reason
+    r.order_ordinal = a.order_ordinal
+    r.price_ticks = a.price_ticks
+    r.qty_lots = a.qty_lots
+    r.reason = reason
+    r.side = a.side
+    r.order_type = a.order_type
+    r.strategy = a.strategy
+    r.action = a.kind
+    publish(e, <const Slot*>&r)
+    e.totals.refusals += 1
+    e.strategy_refusals[a.strategy] += 1
+    if a.kind != ACTION_SUBMIT:
+        return
+    order_release(e.orders, a.order_ordinal)
+    # The strategy learns of it like of any order that ended; the ring has the refusal, so no order state is written.
+    memset(&state, 0, sizeof(OrderStateEvent))
+    state.ts_recv_ns = e.now_ns
+    state.instrument = a.instrument
+    state.type = EV_ORDER_STATE
+    state.order_ordinal = a.order_ordinal
+    state.state = ORDER_REJECTED
+    state.strategy = a.strategy
+    state.side = a.side
+    state.reason = reason
+    if begin_call(e, a.strategy):
+        (<CompiledStrategy>e.strategies[a.strategy]).on_order(&e.contexts[a.strategy], &state)
+
+
+# ---- 7 order
+cdef inline Order* create_order(EngineCore* e, const Action* a, IntentEvent* intent) noexcept nogil:
+    cdef Order* o = order_find(e.orders, a.order_ordinal)
+    o.instrument = a.instrument
+    o.venue = VENUE_BINANCE_SPOT
+    o.strategy = a.strategy
+    o.side = a.side
+    o.order_type = a.order_type
+    o.time_in_force = a.time_in_force
+    o.price_ticks = a.price_ticks
+    o.qty_lots = a.qty_lots
+    o.ts_created_ns = e.now_ns
+    order_open(e.orders, o)
+    risk_note_order(e.risk, e.now_ns)
+    intent.ts_recv_ns = intent.ts_recv2_ns = e.now_ns
+    intent.ts_venue_ns = intent.ts_venue2_ns = TS_NONE
+    intent.instrument = intent.instrument2 = a.instrument
+    intent.type = EV_INTENT
+    intent.type2 = EV_CONT
+    intent.venue = intent.venue2 = VENUE_BINANCE_SPOT
+    intent.flags = 0
+    intent.flags2 = 1
+    intent.order_ordinal = o.ordinal
+    intent.price_ticks = a.price_ticks
+    intent.qty_lots = a.qty_lots
+    intent.seen_seq = e.contexts[a.strategy].seen_seq
+    memcpy(intent.client_order_id, e.id_prefix, 12)
+    write_sequence(intent.client_order_id + 12, o.ordinal)
+    intent.side = a.side
+    intent.order_type = a.order_type
+    intent.time_in_force = a.time_in_force
+    intent.strategy = a.strategy
+    intent.reserved[0] = 0
+    intent.reserved[1] = 0
+    intent.reserved2 = 0
+    publish_two(e, <const Slot*>intent)
+    e.totals.orders += 1
+    e.strategy_orders[a.strategy] += 1
+    return o
+
+
+cdef void cancel_order(EngineCore* e, uint64_t ordinal, uint8_t strategy) noexcept nogil:
+    cdef Order* o = order_find(e.orders, ordinal)
+    cdef Action a
+    if unlikely(o == NULL or o.state == ORDER_INVALID or o.strategy != strategy or not order_is_open(o)
+                or o.state == ORDER_PENDING_CANCEL):
+        memset(&a, 0, sizeof(Action))
+        a.kind = ACTION_CANCEL
+        a.order_ordinal = ordinal
+        a.strategy = strategy
+        a.instrument = e.contexts[strategy].instrument
+        a.price_ticks = PRICE_TICKS_NONE
+        refuse(e, &a, REASON_UNKNOWN_ORDER if o == NULL or o.strategy != strategy else REASON_ORDER_NOT_CANCELABLE)
+        return
+    send_cancel(e, o, REASON_OK)
+
+
+cdef void send_cancel(EngineCore* e, Order* o, int reason) noexcept nogil:
+    cdef CancelEvent c
+    cdef char[18] client_order_id
+    memset(&c, 0, sizeof(CancelEvent))
+    c.ts_recv_ns = e.now_ns
+    c.ts_venue_ns = TS_NONE
+    c.instrument = o.instrument
+    c.type = EV_CANCEL
+    c.venue = o.venue
+    c.order_ordinal = o.ordinal
+    c.seen_seq = e.contexts[o.strategy].seen_seq
+    c.strategy = o.strategy
+    c.reason = reason
+    publish(e, <const Slot*>&c)
+    e.totals.cancels += 1
+    order_move(e.orders, o, ORDER_PENDING_CANCEL)
+    memcpy(client_order_id, e.id_prefix, 12)
+    write_sequence(client_order_id + 12, o.ordinal)
+    binance_encode_cancel(e.buffer, &e.instruments.items[o.instrument], client_order_id, e.now_ns)
+    e.gateway.send(e.gateway.self, o, True, e.buffer, e.now_ns)
+
+
+# ---- latency
+cdef inline uint32_t cycles_between(uint64_t a, uint64_t b) noexcept nogil:
+    cdef uint64_t d = b - a
+    if unlikely(d > 0xFFFFFFFFULL):
+        d = 0xFFFFFFFFULL
+    return <uint32_t>d
+
+
+cdef inline void record_frame_latency(EngineCore* e) noexcept nogil:
+    cdef Stamps* t = &e.stamps
+    histogram_record(&e.page.steps[<int>STEP_RECEIVE], t.receive - t.start)
+    histogram_record(&e.page.steps[<int>STEP_DECODE], t.decode - t.receive)
+    if t.book > t.decode:
+        histogram_record(&e.page.steps[<int>STEP_BOOK], t.book - t.decode)
+        histogram_record(&e.page.steps[<int>STEP_SIGNAL], t.signal - t.book)
+        histogram_record(&e.page.steps[<int>STEP_STRATEGY], t.strategy - t.signal)
+
+
+cdef inline void record_order_latency(EngineCore* e, const Order* o, uint64_t t_begin, uint64_t t_risk, uint64_t t_order,
+                                      uint64_t t_encode, uint64_t t_send) noexcept nogil:
+    cdef LatencyEvent r
+    cdef Stamps* t = &e.stamps
+    memset(&r, 0, sizeof(LatencyEvent))
+    r.ts_recv_ns = r.ts_recv2_ns = e.now_ns
+    r.ts_venue_ns = r.ts_venue2_ns = TS_NONE
+    r.instrument = r.instrument2 = o.instrument
+    r.type = EV_LATENCY
+    r.type2 = EV_CONT
+    r.flags2 = 1
+    r.order_ordinal = o.ordinal
+    r.risk_cycles = cycles_between(t_begin, t_risk)
+    r.order_cycles = cycles_between(t_risk, t_order)
+    r.encode_cycles = cycles_between(t_order, t_encode)
+    r.send_cycles = cycles_between(t_encode, t_send)
+    histogram_record(&e.page.steps[<int>STEP_RISK], r.risk_cycles)
+    histogram_record(&e.page.steps[<int>STEP_ORDER], r.order_cycles)
+    histogram_record(&e.page.steps[<int>STEP_ENCODE], r.encode_cycles)
+    histogram_record(&e.page.steps[<int>STEP_SEND], r.send_cycles)
+    if e.from_frame:
+        r.receive_start_cycles = t.start
+        r.receive_cycles = cycles_between(t.start, t.receive)
+        r.decode_cycles = cycles_between(t.receive, t.decode)
+        r.book_cycles = cycles_between(t.decode, t.book)
+        r.signal_cycles = cycles_between(t.book, t.signal)
+        r.strategy_cycles = cycles_between(t.signal, t.strategy)
+        r.frame_to_order_cycles = cycles_between(t.start, t_encode)
+        histogram_record(&e.page.steps[<int>STEP_FRAME_TO_ORDER], r.frame_to_order_cycles)
+    publish_two(e, <const Slot*>&r)
+
+
+# ======================================================================================================================
+# Inputs that are no market data
+# ======================================================================================================================
+
+cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil:
+    cdef uint64_t now = stamp(e)
+    engine_run_timers(e, record.ts_recv_ns)
+    if record.ts_recv_ns > e.now_ns:
+        e.now_ns = record.ts_recv_ns
+    e.stamps.start = e.stamps.receive = e.stamps.decode = e.stamps.book = e.stamps.signal = e.stamps.strategy = now
+    e.totals.inputs += 1
+    if record.type == EV_EXEC_REPORT:
+        publish_two(e, record)
+        on_exec_report(e, <const ExecReport*>record)
+    elif record.type == EV_COMMAND:
+        publish(e, record)
+        on_command(e, <const CommandEvent*>record)
+    else:
+        publish(e, record)                 # clock: time has passed, due timers have run
+    ring_commit(e.ring)
+
+
+cdef void on_exec_report(EngineCore* e, const ExecReport* r) noexcept nogil:
+    cdef Order* o = order_find(e.orders, r.order_ordinal)
+    cdef uint8_t old
+    cdef int result, reason = REASON_OK
+    cdef FillEvent f
+    if unlikely(o == NULL or o.state == ORDER_INVALID):
+        e.totals.protocol_errors += 1
+        report_health(e, HEALTH_ORDER_PROTOCOL, r.instrument, <int64_t>r.order_ordinal, r.exec_type)
+        return
+    old = o.state
+    result = order_apply_report(e.orders, o, r)
+    if result == REPORT_DUPLICATE:
+        return
+    if unlikely(result != REPORT_FILL and result != REPORT_STATE):
+        e.totals.protocol_errors += 1
+        report_health(e, HEALTH_ORDER_PROTOCOL, r.instrument, <int64_t>r.order_ordinal, r.exec_type)
+        return
+    if r.exec_type == EXEC_NEW:
+        e.totals.acks += 1
+        histogram_record(&e.page.steps[<int>STEP_ACK], <uint64_t>(e.now_ns - o.ts_created_ns))
+    elif r.exec_type == EXEC_REJECTED:
+        e.totals.rejects += 1
+        reason = REASON_VENUE_REJECTED
+    elif r.exec_type == EXEC_EXPIRED:
+        e.totals.expired += 1
+    if o.state == ORDER_CANCELED:
+        e.totals.canceled += 1
+    if result == REPORT_FILL:
+        position_apply_fill(&e.account[o.instrument], o.side, r.last_price_ticks, r.last_qty_lots, r.fee_e8)
+        position_apply_fill(&e.positions[o.strategy * MAX_INSTRUMENTS + o.instrument], o.side, r.last_price_ticks,
+                            r.last_qty_lots, r.fee_e8)
+        e.totals.fills += 1
+        e.strategy_fills[o.strategy] += 1
+        if o.state == ORDER_FILLED:
+            e.totals.filled_orders += 1
+        histogram_record(&e.page.steps[<int>STEP_FILL], <uint64_t>(e.now_ns - o.ts_created_ns))
+        publish_fill(e, o, r, &f)
+    publish_order_state(e, o, old, reason)
+    if result == REPORT_FILL and begin_call(e, o.strategy):
+        (<CompiledStrategy>e.strategies[o.strategy]).on_fill(&e.contexts[o.strategy], &f)
+    order_close(e.orders, o)
+    e.stamps.strategy = stamp(e)
+    act_on_orders(e)
+
+
+cdef void publish_fill(EngineCore* e, const Order* o, const ExecReport* r, FillEvent* f) noexcept nogil:
+    cdef PositionEvent p
+    cdef const Position* account = &e.account[o.instrument]
+    memset(f, 0, sizeof(FillEvent))
+    f.ts_recv_ns = f.ts_recv2_ns = e.now_ns
+    f.ts_venue_ns = f.ts_venue2_ns = r.ts_venue_ns
+    f.instrument = f.instrument2 = o.instrument
+    f.type = EV_FILL
+    f.type2 = EV_CONT
+    f.venue = f.venue2 = o.venue
+    f.flags = r.flags & LIQUIDITY_MAKER
+    f.flags2 = 1
+    f.order_ordinal = o.ordinal
+    f.price_ticks = r.last_price_ticks
+    f.qty_lots = r.last_qty_lots
+    f.trade_id = r.trade_id
+    f.fee_e8 = r.fee_e8
+    f.cum_qty_lots = o.cum_qty_lots
+    f.position_lots = account.position_lots
+    f.side = o.side
+    f.strategy = o.strategy
+    publish_two(e, <const Slot*>f)
+    memset(&p, 0, sizeof(PositionEvent))
+    p.ts_recv_ns = e.now_ns
+    p.ts_venue_ns = r.ts_venue_ns
+    p.instrument = o.instrument
+    p.type = EV_POSITION
+    p.venue = o.venue
+    p.position_lots = account.position_lots
+    p.open_cost_ticklots = <int64_t>account.open_cost_ticklots
+    p.realised_ticklots = <int64_t>account.realised_ticklots
+    p.fees_e8 = account.fees_e8
+    publish(e, <const Slot*>&p)
+
+
+cdef void publish_order_state(EngineCore* e, const Order* o, uint8_t old, int reason) noexcept nogil:
+    cdef OrderStateEvent s
+    memset(&s, 0, sizeof(OrderStateEvent))
+    s.ts_recv_ns = e.now_ns
+    s.ts_venue_ns = TS_NONE
+    s.instrument = o.instrument
+    s.type = EV_ORDER_STATE
+    s.venue = o.venue
+    s.order_ordinal = o.ordinal
+    s.cum_qty_lots = o.cum_qty_lots
+    s.leaves_qty_lots = o.leaves_qty_lots
+    s.state = o.state
+    s.prev_state = old
+    s.strategy = o.strategy
+    s.side = o.side
+    s.reason = reason
+    publish(e, <const Slot*>&s)
+    if begin_call(e, o.strategy):
+        (<CompiledStrategy>e.strategies[o.strategy]).on_order(&e.contexts[o.strategy], &s)
+
+
+cdef void on_command(EngineCore* e, const CommandEvent* c) noexcept nogil:
+    cdef int i
+    for i in range(e.strategy_count):
+        if begin_call(e, i):
+            (<CompiledStrategy>e.strategies[i]).on_command(&e.contexts[i], c)
+    if c.kind == COMMAND_SET_STATE:
+        set_trading_state(e, <int>c.value, REASON_OK)
+    elif c.kind == COMMAND_KILL or c.kind == COMMAND_STOP:
+        set_trading_state(e, TRADING_HALTED, REASON_KILL_SWITCH)
+        if c.kind == COMMAND_STOP and not e.stopping:
+            e.stopping = 1
+            for i in range(e.strategy_count):
+                if begin_call(e, i):
+                    (<CompiledStrategy>e.strategies[i]).on_stop(&e.contexts[i])
+        if c.value == 0:                   # value 1: leave open orders at the venue (SIGTERM policy `leave`)
+            cancel_all(e, REASON_KILL_SWITCH)
+    e.stamps.strategy = stamp(e)
+    act_on_orders(e)
+
+
+cdef void set_trading_state(EngineCore* e, int state, int reason) noexcept nogil:
+    cdef int old = e.risk.trading_state
+    if state != old and 1 <= state <= 5:
+        e.risk.trading_state = state
+        report_health(e, HEALTH_TRADING_STATE, INSTRUMENT_NONE, state, reason)
+
+
+cdef void cancel_all(EngineCore* e, int reason) noexcept nogil:
+    cdef int k
+    cdef Order* o
+    for k in range(ORDER_SLOTS):
+        o = &e.orders.items[k]
+        if o.ordinal != 0 and o.state != ORDER_INVALID and order_is_open(o) and o.state != ORDER_PENDING_CANCEL:
+            send_cancel(e, o, reason)
+
+
+# A frame that gave no record. What was refused may have been a change of the book: the gate closes until the next
+# message of the chain proves that nothing is missing.
+cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) noexcept nogil:
+    cdef int i
+    cdef int old
+    if status == STATUS_IGNORED:
+        e.totals.frames_ignored += 1
+        return
+    if status == STATUS_UNSUPPORTED:
+        e.totals.frames_unsupported += 1
+        return
+    if status == STATUS_UNKNOWN_SYMBOL:
+        e.totals.unknown_symbols += 1
+        return
+    e.totals.frame_errors += 1
+    report_health(e, HEALTH_FRAME_REFUSED, INSTRUMENT_NONE, status, head.frame_bytes)
+    for i in range(e.instruments.count):
+        if e.books[i].state == BOOK_GOOD:
+            old = e.books[i].state
+            e.books[i].state = BOOK_STALE
+            report_health(e, HEALTH_BOOK_STATE, i, BOOK_STALE, old)
+
+
+cdef void report_health(EngineCore* e, int kind, uint32_t instrument, int64_t value, int64_t detail) noexcept nogil:
+    cdef HealthEvent h
+    memset(&h, 0, sizeof(HealthEvent))
+    h.ts_recv_ns = e.now_ns
+    h.ts_venue_ns = TS_NONE
+    h.instrument = instrument
+    h.type = EV_HEALTH
+    h.kind = kind
+    h.value = value
+    h.detail = detail
+    publish(e, <const Slot*>&h)
+
+
+cdef void report_gap(EngineCore* e, const Book* book, const Slot* record) noexcept nogil:
+    cdef GapEvent g
+    memset(&g, 0, sizeof(GapEvent))
+    g.ts_recv_ns = e.now_ns
+    g.ts_venue_ns = record.ts_venue_ns
+    g.instrument = record.instrument
+    g.type = EV_GAP
+    g.venue = record.venue
+    g.expected_update_id = book.gap_expected_id
+    g.found_update_id = book.gap_found_id
+    g.total = book.gap_count
+    e.totals.gaps += 1
+    publish(e, <const Slot*>&g)
+
+
+# ---- timers
+cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil:
+    if e.timers.count == 0:
+        return 0x7FFFFFFFFFFFFFFFLL
+    return e.timers.items[e.timers.count - 1].due_ns
+
+
+cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil:
+    cdef Timer t
+    cdef TimerEvent ev
+    cdef int guard = 0
+    # The guard bounds a strategy that keeps setting timers in the past: 1,024 at one input, the rest wait for the next.
+    while e.timers.count > 0 and e.timers.items[e.timers.count - 1].due_ns <= now_ns and guard < 1024:
+        guard += 1
+        t = e.timers.items[e.timers.count - 1]
+        e.timers.count -= 1
+        if t.due_ns > e.now_ns:
+            e.now_ns = t.due_ns
+        memset(&ev, 0, sizeof(TimerEvent))
+        ev.ts_recv_ns = e.now_ns
+        ev.ts_venue_ns = TS_NONE
+        ev.instrument = e.contexts[t.strategy].instrument
+        ev.type = EV_TIMER
+        ev.due_ns = t.due_ns
+        ev.timer_id = t.timer_id
+        ev.strategy = t.strategy
+        publish(e, <const Slot*>&ev)
+        if begin_call(e, t.strategy):
+            (<CompiledStrategy>e.strategies[t.strategy]).on_timer(&e.contexts[t.strategy], &ev)
+        e.stamps.strategy = stamp(e)
+        act_on_orders(e)
+
+
+# ======================================================================================================================
+# Start, stop, and what readers of the state page see
+# ======================================================================================================================
+
+cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil:
+    cdef int i
+    if e.started:
+        return
+    e.started = 1
+    e.now_ns = ts_ns
+    report_health(e, HEALTH_STARTED, INSTRUMENT_NONE, e.instruments.count, e.strategy_count)
+    for i in range(e.strategy_count):
+        begin_call(e, i)
+        (<CompiledStrategy>e.strategies[i]).on_start(&e.contexts[i])
+    act_on_orders(e)
+    ring_commit(e.ring)
+
+
+cdef void engine_finish(EngineCore* e) noexcept nogil:
+    e.totals.stopped = 1
+    report_health(e, HEALTH_STOPPED, INSTRUMENT_NONE, e.orders.open_count, 0)
+    ring_commit(e.ring)
+    engine_publish_state(e)
+
+
+cdef void engine_publish_state(EngineCore* e) noexcept nogil:
+    cdef int i
+    cdef StateInstrument s
+    cdef StateStrategy[16] strategies
+    cdef const Position* p
+    cdef const Book* b
+    e.totals.now_ns = e.now_ns
+    e.totals.last_seq = e.ring.next_seq - 1
+    e.totals.open_orders = e.orders.open_count
+    e.totals.trading_state = e.risk.trading_state
+    e.totals.action_overflows = e.actions.overflow_count
+    e.totals.missed_timers = e.timers.overflow_count
+    seqlock_write(&e.page.totals_seq, &e.page.totals, &e.totals, sizeof(StateTotals))
+    for i in range(e.instruments.count):
+        memset(&s, 0, sizeof(StateInstrument))
+        b = &e.books[i]
+        book_depth(b, SIDE_BIDS, s.bid_price_ticks, s.bid_qty_lots, STATE_DEPTH)
+        book_depth(b, SIDE_ASKS, s.ask_price_ticks, s.ask_qty_lots, STATE_DEPTH)
+        s.top_bid_ticks = e.tops[i].bid_price_ticks
+        s.top_bid_lots = e.tops[i].bid_qty_lots
+        s.top_ask_ticks = e.tops[i].ask_price_ticks
+        s.top_ask_lots = e.tops[i].ask_qty_lots
+        s.last_trade_ticks = e.signals[i].last_trade_ticks
+        s.last_trade_lots = e.signals[i].last_trade_lots
+        s.book_state = b.state
+        s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
+        s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
+        s.last_update_id = b.last_update_id
+        s.ts_recv_ns = b.ts_recv_ns
+        s.bar_open_ticks = e.signals[i].bar.open_ticks
+        s.bar_high_ticks = e.signals[i].bar.high_ticks
+        s.bar_low_ticks = e.signals[i].bar.low_ticks
+        s.bar_close_ticks = e.signals[i].bar.close_ticks
+        s.bar_volume_lots = e.signals[i].bar.volume_lots
+        p = &e.account[i]
+        s.position_lots = p.position_lots
+        s.open_cost_ticklots = <int64_t>p.open_cost_ticklots
+        s.realised_ticklots = <int64_t>p.realised_ticklots
+        s.fees_e8 = p.fees_e8
+        s.open_buy_lots = e.orders.open_buy_lots[i]
+        s.open_sell_lots = e.orders.open_sell_lots[i]
+        s.ema_fast = e.signals[i].ema_fast.value
+        s.ema_slow = e.signals[i].ema_slow.value
+        s.imbalance = e.signals[i].imbalance
+        seqlock_write(&e.page.instruments_seq[i], &e.page.instruments[i], &s, sizeof(StateInstrument))
+    memset(strategies, 0, sizeof(StateStrategy) * 16)
+    for i in range(e.strategy_count):
+        p = &e.positions[i * MAX_INSTRUMENTS + e.contexts[i].instrument]
+        strategies[i].orders = e.strategy_orders[i]
+        strategies[i].refusals = e.strategy_refusals[i]
+        strategies[i].fills = e.strategy_fills[i]
+        strategies[i].failed = e.contexts[i].failed != 0
+        strategies[i].instrument = e.contexts[i].instrument
+        strategies[i].position_lots = p.position_lots
+        strategies[i].open_cost_ticklots = <int64_t>p.open_cost_ticklots
+        strategies[i].realised_ticklots = <int64_t>p.realised_ticklots
+        strategies[i].fees_e8 = p.fees_e8
+    publish_open_orders(e, strategies)
+    seqlock_write(&e.page.strategies_seq, &e.page.strategies, strategies, sizeof(StateStrategy) * 16)
+
+
+cdef void publish_open_orders(EngineCore* e, StateStrategy* strategies) noexcept nogil:
+    cdef StateOrders out
+    cdef StateOrder* row
+    cdef const Order* o
+    cdef uint64_t k, first = e.orders.next_ordinal
+    cdef int left = e.orders.open_count
+    memset(&out, 0, sizeof(StateOrders))
+    # From the slot behind the newest on, slots are in order of ordinal but for the few that were skipped.
+    for k in range(ORDER_SLOTS):
+        if left == 0:
+            break
+        o = &e.orders.items[(first + k) & (ORDER_SLOTS - 1)]
+        if o.ordinal == 0 or o.state == ORDER_INVALID or not order_is_open(o):
+            continue
+        left -= 1
+        strategies[o.strategy].open_orders += 1
+        out.total += 1
+        if out.count < STATE_ORDERS:
+            row = &out.items[out.count]
+            row.order_ordinal = o.ordinal
+            row.price_ticks = o.price_ticks
+            row.qty_lots = o.qty_lots
+            row.leaves_qty_lots = o.leaves_qty_lots
+            row.instrument = o.instrument
+            row.side = o.side
+            row.state = o.state
+            row.strategy = o.strategy
+            out.count += 1
+    seqlock_write(&e.page.orders_seq, &e.page.orders, &out, sizeof(StateOrders))
+
+
+cdef void send_nowhere(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer, int64_t now_ns) noexcept nogil:
+    pass                                   # replay: the replies come from the journal
+
+
+# ======================================================================================================================
+# The Python face: builds the engine from a specification and owns its memory. Cold.
+# ======================================================================================================================
+
+BUILT_IN_STRATEGIES = {
+    "market_maker": "tickpath.trading.strategies.market_maker:MarketMaker",
+    "ema_cross": "tickpath.trading.strategies.ema_cross:EmaCross",
+    "every_event": "tickpath.trading.strategies.every_event:EveryEvent",
+}
+MODES = {"backtest": 1, "paper": 2, "live": 3, "replay": 4}
+
+
+def load_strategy(name, kind, parameters, seed=1):
+    """A strategy object for the engine: a CompiledStrategy, or a Python Strategy in its host.
+
+    Parameters: kind : a built-in name or "module:Class".
+    Errors: ValueError naming the strategy when there is no such kind or its parameters are refused.
+    """
+    path = BUILT_IN_STRATEGIES.get(kind, kind)
+    module_name, separator, class_name = path.partition(":")
+    if not separator:
+        raise ValueError(f"strategy {name!r}: kind: expected one of {sorted(BUILT_IN_STRATEGIES)} or module:Class, "
+                         f"found {kind!r}")
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as e:
+        raise ValueError(f"strategy {name!r}: kind: expected an importable module:Class, found {kind!r} ({e})") from e
+    if issubclass(cls, CompiledStrategy):
+        return cls(name, parameters)
+    if issubclass(cls, Strategy):
+        return PythonHost(name, parameters, cls(dict(parameters)), seed)
+    raise ValueError(f"strategy {name!r}: kind: expected a subclass of Strategy or CompiledStrategy, found {cls!r}")
+
+
+cdef class Engine:
+    """The engine of one run.
+
+    Parameters: spec : dict as `engine_spec(config)` makes it.  writer : EventWriter of the event ring.
+                state_buffer : memory of `state_page_bytes()` bytes, or None for private memory.
+    Errors: ValueError naming the key for a specification that makes no sense; MemoryError.
+    """
+    def __cinit__(self, spec, EventWriter writer not None, state_buffer=None, *, use_scanner=True):
+        cdef uint8_t[::1] memory
+        cdef EngineCore* e
+        cdef int i
+        self.spec = spec
+        self.writer = writer
+        e = self.core = <EngineCore*>calloc(1, sizeof(EngineCore))
+        if e == NULL:
+            raise MemoryError()
+        e.ring = &writer.ring
+        self._page_buffer = state_buffer if state_buffer is not None else bytearray(state_page_bytes())
+        memory = self._page_buffer
+        e.page = <StatePageLayout*>&memory[4096]
+        e.instruments = <InstrumentTable*>calloc(1, sizeof(InstrumentTable))
+        e.books = <Book*>calloc(MAX_INSTRUMENTS, sizeof(Book))
+        e.tops = <Top*>calloc(MAX_INSTRUMENTS, sizeof(Top))
+        e.signals = <SignalState*>calloc(MAX_INSTRUMENTS, sizeof(SignalState))
+        e.risk = <RiskState*>calloc(1, sizeof(RiskState))
+        e.orders = <OrderTable*>calloc(1, sizeof(OrderTable))
+        e.account = <Position*>calloc(MAX_INSTRUMENTS, sizeof(Position))
+        e.positions = <Position*>calloc(MAX_STRATEGIES * MAX_INSTRUMENTS, sizeof(Position))
+        e.buffer = <EncodeBuffer*>calloc(1, sizeof(EncodeBuffer))
+        if (e.instruments == NULL or e.books == NULL or e.tops == NULL or e.signals == NULL or e.risk == NULL
+                or e.orders == NULL or e.account == NULL or e.positions == NULL or e.buffer == NULL):
+            raise MemoryError()
+        prefix = client_order_prefix(spec["instance"], spec["epoch"]).encode()
+        memcpy(e.id_prefix, <const char*>prefix, 12)
+        self._build_instruments(spec)
+        e.decoder = binance_decoder_new(e.instruments, e.id_prefix, spec["max_frame_bytes"], use_scanner)
+        if e.decoder == NULL:
+            raise MemoryError()
+        self._batch_slots = np.zeros(BATCH_SLOTS, SLOT_DTYPE)
+        memory = self._batch_slots.view(np.uint8)
+        e.batch.slots = <Slot*>&memory[0]
+        order_table_init(e.orders)
+        e.gateway.send = send_nowhere
+        e.stamps_on = spec["stamps"]
+        e.risk.trading_state = TRADING_NORMAL
+        self._build_strategies(spec)
+        self._write_info(spec)
+        engine_publish_state(e)
+
+    cdef void _free(self) noexcept:
+        cdef EngineCore* e = self.core
+        cdef int i
+        if e == NULL:
+            return
+        self.core = NULL
+        if e.books != NULL:
+            for i in range(MAX_INSTRUMENTS):
+                book_free(&e.books[i])
+        binance_decoder_free(e.decoder)
+        free(e.instruments)
+        free(e.books)
+        free(e.tops)
+        free(e.signals)
+        free(e.risk)
+        free(e.orders)
+        free(e.account)
+        free(e.positions)
+        free(e.buffer)
+        free(e)
+
+    def __dealloc__(self):
+        self._free()
+
+    def _build_instruments(self, spec):
+        cdef EngineCore* e = self.core
+        cdef DecimalGrid tick, lot
+        cdef SignalState* s
+        cdef int i, n
+        cdef bytes symbol
+        for item in spec["instruments"]:
+            tick = DecimalGrid(item["tick_size"])
+            lot = DecimalGrid(item["lot_size"])
+            symbol = item["venue_symbol"].encode()
+            n = instrument_add(e.instruments, VENUE_BINANCE_SPOT, symbol, len(symbol), tick.grid, lot.grid,
+                               item["min_notional_ticklots"], item["book_window_ticks"])
+            if n < 0:
+                raise ValueError(f"instruments: expected at most {MAX_INSTRUMENTS} distinct symbols of 1 to 16 bytes, "
+                                 f"found {item['venue_symbol']!r}")
+            if book_init(&e.books[n], item["book_window_ticks"]) != 0:
+                raise MemoryError()
+            e.tops[n].bid_price_ticks = e.tops[n].ask_price_ticks = PRICE_TICKS_NONE
+            s = &e.signals[n]
+            s.bar.interval_ns = spec["bar_interval_ns"]
+            s.imbalance_levels = spec["imbalance_levels"]
+            ema_init(&s.ema_fast, spec["ema_fast"])
+            ema_init(&s.ema_slow, spec["ema_slow"])
+            e.risk.limits[n].max_order_qty_lots = item["max_order_qty_lots"]
+            e.risk.limits[n].max_order_notional_ticklots = item["max_order_notional_ticklots"]
+            e.risk.limits[n].max_position_notional_ticklots = item["max_position_notional_ticklots"]
+            e.risk.limits[n].qty_step_lots = item["qty_step_lots"]
+            e.risk.limits[n].price_collar_e2_bps = item["price_collar_e2_bps"]
+            e.risk.limits[n].max_open_orders = item["max_open_orders"]
+        e.risk.max_data_age_ns = spec["max_data_age_ns"]
+        e.risk.max_orders_per_min = spec["max_orders_per_min"]
+        if not 0 < e.risk.max_orders_per_min <= RATE_SLOTS:
+            raise ValueError(f"max_orders_per_min: expected 1 to {RATE_SLOTS}, found {spec['max_orders_per_min']}")
+
+    def _build_strategies(self, spec):
+        cdef EngineCore* e = self.core
+        cdef StrategyContext* ctx
+        cdef int i
+        self.strategies = []
+        if len(spec["strategies"]) > MAX_STRATEGIES:
+            raise ValueError(f"strategies: expected at most {MAX_STRATEGIES}, found {len(spec['strategies'])}")
+        for i, item in enumerate(spec["strategies"]):
+            strategy = load_strategy(item["name"], item["kind"], item["parameters"], spec["seed"])
+            self.strategies.append(strategy)
+            e.strategies[i] = <void*>strategy
+            ctx = &e.contexts[i]
+            ctx.strategy = i
+            ctx.instrument = item["instrument"]
+            ctx.tops = e.tops
+            ctx.signals = e.signals
+            ctx.books = e.books
+            ctx.positions = e.positions + i * MAX_INSTRUMENTS
+            ctx.orders = e.orders
+            ctx.actions = &e.actions
+            ctx.timers = &e.timers
+            ctx.random_state = spec["seed"] * 1000003 + i
+        e.strategy_count = len(spec["strategies"])
+
+    def _write_info(self, spec):
+        cdef EngineCore* e = self.core
+        cdef int i
+        cdef bytes name
+        e.page.info.cycles_per_ns = spec.get("cycles_per_ns") or calibrate_cycles_per_ns()
+        e.page.info.instrument_count = e.instruments.count
+        e.page.info.strategy_count = e.strategy_count
+        e.page.info.mode = MODES[spec["mode"]]
+        e.page.info.started_ns = spec.get("started_ns", 0)
+        for i in range(e.instruments.count):
+            memcpy(e.page.info.symbols[i], e.instruments.items[i].symbol, 24)
+            e.page.info.tick_mantissa[i] = e.instruments.items[i].price_grid.mantissa
+            e.page.info.tick_scale[i] = e.instruments.items[i].price_grid.scale
+            e.page.info.lot_mantissa[i] = e.instruments.items[i].qty_grid.mantissa
+            e.page.info.lot_scale[i] = e.instruments.items[i].qty_grid.scale
+        for i in range(e.strategy_count):
+            name = self.strategies[i].name.encode()[:31]
+            strncpy(e.page.info.strategies[i], name, 31)
+
+    def start(self, int64_t ts_ns):
+        """Call the strategies' on_start. ts_ns: receive time of the first input."""
+        engine_start(self.core, ts_ns)
+
+    def finish(self):
+        """Write the last record of an orderly run and the last state page."""
+        engine_finish(self.core)
+
+    def publish_state(self):
+        engine_publish_state(self.core)
+
+    @property
+    def now_ns(self):
+        return self.core.now_ns
+
+    @property
+    def started(self):
+        return bool(self.core.started)
+
+    @property
+    def open_orders(self):
+        return self.core.orders.open_count
+
+    @property
+    def state_buffer(self):
+        """The state page's memory, for StatePage(engine.state_buffer)."""
+        return self._page_buffer
+
+    @property
+    def last_request(self):
+        """Bytes of the last encoded request, for tests."""
+        return (<char*>self.core.buffer.text)[:self.core.buffer.size]

@@ -1,0 +1,172 @@
+# The L2 book of one instrument: a price ladder with O(1) best bid and ask. Hot; owned by the engine's thread.
+#
+# Each side keeps the quantity of every price in a window of 2^k ticks around the top in an array indexed by
+# price & mask, with two levels of bitmaps above it (one bit a price, one bit a word), so that finding the next best
+# is three bit scans however far it lies. Prices outside the window wait in a hash map of fixed capacity; when the top
+# comes near the window's edge the window moves and only the ticks that enter or leave are touched.
+#
+# Synchronisation is the venue's published one (Binance spot, "How to manage a local order book correctly"): messages
+# that arrive before the snapshot are kept; those with u <= lastUpdateId are dropped; the first applied one must have
+# U <= lastUpdateId + 1 <= u; from then on U must be the previous u + 1. Anything else is a gap: back to SYNCING.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from tickpath.decimal cimport clz64, ctz64
+from tickpath.types cimport PRICE_TICKS_NONE, BookDelta, Slot, likely, unlikely
+
+cdef enum: SIDE_BIDS = 0
+cdef enum: SIDE_ASKS = 1
+cdef enum: BOOK_FAR_LEVELS = 32768    # hash map slots a side, power of two; 3/4 of them may be used
+cdef enum: BOOK_PENDING_SLOTS = 65536 # records kept while waiting for the snapshot
+
+cdef struct FarLevel:
+    int64_t price_ticks               # PRICE_TICKS_NONE = empty
+    int64_t qty_lots
+
+cdef struct Ladder:
+    int64_t* qty_lots                 # window_ticks of them, index = price & mask
+    uint64_t* bits                    # one bit a price
+    uint64_t* summary                 # one bit a word of `bits`
+    FarLevel* far
+    int64_t best_ticks                # PRICE_TICKS_NONE when the window holds no level of this side
+    int64_t level_count               # levels inside the window
+    int64_t far_count
+
+cdef struct Book:
+    Ladder[2] sides                   # SIDE_BIDS, SIDE_ASKS
+    int64_t base_ticks                # window is [base, base + window)
+    int64_t window_ticks
+    int64_t mask
+    int64_t word_mask                 # window_ticks / 64 - 1
+    int64_t summary_mask              # window_ticks / 4096 - 1
+    int32_t state                     # BookState
+    int32_t crossed                   # best bid >= best ask after the last whole message
+    int32_t overflowed                # a far map ran full: needs a new snapshot
+    int32_t chained                   # a first diff has bracketed the snapshot
+    uint64_t last_update_id
+    uint64_t snapshot_update_id
+    int64_t ts_recv_ns                # of the last applied message
+    int64_t ts_venue_ns
+    uint64_t update_count             # messages applied
+    uint64_t gap_count
+    uint64_t gap_expected_id
+    uint64_t gap_found_id
+    uint64_t dropped_pending          # records that did not fit while waiting for a snapshot
+    uint64_t crossed_count
+    Slot* pending
+    int32_t pending_count
+
+cpdef enum BookResult:
+    BOOK_RESULT_INVALID = 0
+    BOOK_APPLIED = 1
+    BOOK_DROPPED_OLD = 2              # everything in it was already in the snapshot
+    BOOK_PENDING = 3                  # kept until the snapshot comes
+    BOOK_GAP = 4
+    BOOK_SYNCED = 5                   # the snapshot was applied
+    BOOK_SNAPSHOT_TOO_OLD = 6         # does not reach the first kept message: another snapshot is needed
+
+# ---- hot: set one level (qty 0 deletes it)
+cdef inline void book_set_level(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+    cdef Ladder* l = &b.sides[side]
+    cdef int64_t i, w
+    if unlikely(<uint64_t>(price_ticks - b.base_ticks) >= <uint64_t>b.window_ticks):
+        book_set_far(b, side, price_ticks, qty_lots)
+        return
+    i = price_ticks & b.mask
+    w = i >> 6
+    if qty_lots != 0:
+        if l.qty_lots[i] == 0:
+            l.level_count += 1
+            l.bits[w] |= <uint64_t>1 << (i & 63)
+            l.summary[w >> 6] |= <uint64_t>1 << (w & 63)
+        l.qty_lots[i] = qty_lots
+        if side == SIDE_BIDS:
+            if price_ticks > l.best_ticks:              # PRICE_TICKS_NONE is the smallest int64
+                l.best_ticks = price_ticks
+        elif price_ticks < l.best_ticks or l.best_ticks == PRICE_TICKS_NONE:
+            l.best_ticks = price_ticks
+    elif l.qty_lots[i] != 0:
+        l.qty_lots[i] = 0
+        l.level_count -= 1
+        l.bits[w] &= ~(<uint64_t>1 << (i & 63))
+        if l.bits[w] == 0:
+            l.summary[w >> 6] &= ~(<uint64_t>1 << (w & 63))
+        if price_ticks == l.best_ticks:
+            l.best_ticks = book_next_level(b, side, price_ticks)
+
+# The next level of a side behind price_ticks (below for bids, above for asks) inside the window, or PRICE_TICKS_NONE.
+cdef inline int64_t book_next_level(const Book* b, int side, int64_t price_ticks) noexcept nogil:
+    cdef const Ladder* l = &b.sides[side]
+    cdef int64_t i = price_ticks & b.mask
+    cdef int64_t w = i >> 6
+    cdef uint64_t x
+    cdef int64_t found
+    if side == SIDE_ASKS:
+        x = l.bits[w] & ~(((<uint64_t>1 << (i & 63)) << 1) - 1)
+        if x == 0:
+            w = next_word_up(b, l, w)
+            if w < 0:
+                return PRICE_TICKS_NONE
+            x = l.bits[w]
+        found = (w << 6) + ctz64(x)
+        # Index back to a price: the one in the window that is congruent to it.
+        found = b.base_ticks + ((found - b.base_ticks) & b.mask)
+        return found if found > price_ticks else PRICE_TICKS_NONE
+    x = l.bits[w] & ((<uint64_t>1 << (i & 63)) - 1)
+    if x == 0:
+        w = next_word_down(b, l, w)
+        if w < 0:
+            return PRICE_TICKS_NONE
+        x = l.bits[w]
+    found = (w << 6) + 63 - clz64(x)
+    found = b.base_ticks + ((found - b.base_ticks) & b.mask)
+    return found if found < price_ticks else PRICE_TICKS_NONE
+
+# The next non-empty word of the bitmap above (below) word w, around the ring of words; -1 when there is no other.
+# The window starts on a word's border, so a word never holds both ends of it.
+cdef inline int64_t next_word_up(const Book* b, const Ladder* l, int64_t w) noexcept nogil:
+    cdef int64_t s = w >> 6, step
+    cdef uint64_t x = l.summary[s] & ~(((<uint64_t>1 << (w & 63)) << 1) - 1)
+    if x != 0:
+        return (s << 6) + ctz64(x)
+    for step in range(b.summary_mask + 1):
+        s = (s + 1) & b.summary_mask
+        x = l.summary[s]
+        if x != 0:
+            return (s << 6) + ctz64(x)
+    return -1
+
+cdef inline int64_t next_word_down(const Book* b, const Ladder* l, int64_t w) noexcept nogil:
+    cdef int64_t s = w >> 6, step
+    cdef uint64_t x = l.summary[s] & ((<uint64_t>1 << (w & 63)) - 1)
+    if x != 0:
+        return (s << 6) + 63 - clz64(x)
+    for step in range(b.summary_mask + 1):
+        s = (s - 1) & b.summary_mask
+        x = l.summary[s]
+        if x != 0:
+            return (s << 6) + 63 - clz64(x)
+    return -1
+
+cdef inline int64_t book_qty_at(const Book* b, int side, int64_t price_ticks) noexcept nogil:
+    if <uint64_t>(price_ticks - b.base_ticks) < <uint64_t>b.window_ticks:
+        return b.sides[side].qty_lots[price_ticks & b.mask]
+    return book_far_qty(b, side, price_ticks)
+
+# Apply one whole message: `count` BookDelta records of one instrument, first to last. Returns BookResult.
+cdef int book_apply(Book* b, const Slot* records, int32_t count) noexcept nogil
+
+# Best `depth` levels of a side into prices/quantities; returns how many there are.
+cdef int book_depth(const Book* b, int side, int64_t* price_ticks, int64_t* qty_lots, int depth) noexcept nogil
+
+# ---- cold
+cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+cdef int64_t book_far_qty(const Book* b, int side, int64_t price_ticks) noexcept nogil
+cdef int book_init(Book* b, int64_t window_ticks) noexcept nogil
+cdef void book_clear(Book* b) noexcept nogil
+cdef void book_free(Book* b) noexcept nogil
+
+cdef class OrderBook:
+    cdef Book book
+    cdef readonly object tick_size
+    cdef readonly object lot_size
+    cdef object _depth_array(self, int side, int levels)

@@ -1,0 +1,469 @@
+"""The L2 price ladder; `OrderBook` is its Python face.
+
+`OrderBook.apply(slots)` takes BookDelta records as the decoder makes them; `best_bid`, `best_ask` and `depth(n)` read it.
+"""
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from libc.stdint cimport uint8_t
+from tickpath.types cimport (
+    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, DELTA_ASK, DELTA_NO_LEVEL, DELTA_SNAPSHOT, SLOT_BYTES,
+)
+
+import numpy as np
+
+from tickpath.decimal import DecimalGrid
+from tickpath.types import BookState
+
+
+cdef int book_init(Book* b, int64_t window_ticks) noexcept nogil:
+    """0, or -1 when memory is short. window_ticks: a power of two of at least 4096."""
+    cdef int side
+    cdef Ladder* l
+    memset(b, 0, sizeof(Book))
+    b.window_ticks = window_ticks
+    b.mask = window_ticks - 1
+    b.word_mask = (window_ticks >> 6) - 1
+    b.summary_mask = (window_ticks >> 12) - 1
+    b.pending = <Slot*>calloc(BOOK_PENDING_SLOTS, sizeof(Slot))
+    if b.pending == NULL:
+        return -1
+    for side in range(2):
+        l = &b.sides[side]
+        l.qty_lots = <int64_t*>calloc(window_ticks, 8)
+        l.bits = <uint64_t*>calloc(window_ticks >> 6, 8)
+        l.summary = <uint64_t*>calloc(window_ticks >> 12, 8)
+        l.far = <FarLevel*>calloc(BOOK_FAR_LEVELS, sizeof(FarLevel))
+        if l.qty_lots == NULL or l.bits == NULL or l.summary == NULL or l.far == NULL:
+            return -1
+    book_clear(b)
+    b.state = BOOK_SYNCING
+    return 0
+
+
+cdef void book_free(Book* b) noexcept nogil:
+    cdef int side
+    for side in range(2):
+        free(b.sides[side].qty_lots)
+        free(b.sides[side].bits)
+        free(b.sides[side].summary)
+        free(b.sides[side].far)
+        b.sides[side].qty_lots = NULL
+        b.sides[side].bits = NULL
+        b.sides[side].summary = NULL
+        b.sides[side].far = NULL
+    free(b.pending)
+    b.pending = NULL
+
+
+cdef void book_clear(Book* b) noexcept nogil:
+    cdef int side
+    cdef int64_t i
+    cdef Ladder* l
+    for side in range(2):
+        l = &b.sides[side]
+        memset(l.qty_lots, 0, b.window_ticks * 8)
+        memset(l.bits, 0, (b.window_ticks >> 6) * 8)
+        memset(l.summary, 0, (b.window_ticks >> 12) * 8)
+        for i in range(BOOK_FAR_LEVELS):
+            l.far[i].price_ticks = PRICE_TICKS_NONE
+        l.best_ticks = PRICE_TICKS_NONE
+        l.level_count = 0
+        l.far_count = 0
+    b.crossed = 0
+    b.overflowed = 0
+
+
+# ---- far levels: open addressing, linear probing, deletion by shifting back (no tombstones, so it never degrades)
+
+cdef inline uint64_t far_slot(int64_t price_ticks) noexcept nogil:
+    return (<uint64_t>price_ticks * 0x9E3779B97F4A7C15ULL) >> 49        # 15 bits = BOOK_FAR_LEVELS
+
+
+cdef int64_t book_far_qty(const Book* b, int side, int64_t price_ticks) noexcept nogil:
+    cdef const FarLevel* far = b.sides[side].far
+    cdef uint64_t i = far_slot(price_ticks)
+    while far[i].price_ticks != PRICE_TICKS_NONE:
+        if far[i].price_ticks == price_ticks:
+            return far[i].qty_lots
+        i = (i + 1) & (BOOK_FAR_LEVELS - 1)
+    return 0
+
+
+cdef void far_remove(Ladder* l, uint64_t i) noexcept nogil:
+    cdef uint64_t j = i, home
+    l.far_count -= 1
+    while True:
+        j = (j + 1) & (BOOK_FAR_LEVELS - 1)
+        if l.far[j].price_ticks == PRICE_TICKS_NONE:
+            break
+        home = far_slot(l.far[j].price_ticks)
+        # j may move into the hole at i only when its home does not lie between them.
+        if ((j - home) & (BOOK_FAR_LEVELS - 1)) >= ((j - i) & (BOOK_FAR_LEVELS - 1)):
+            l.far[i] = l.far[j]
+            i = j
+    l.far[i].price_ticks = PRICE_TICKS_NONE
+
+
+cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+    cdef Ladder* l = &b.sides[side]
+    cdef uint64_t i = far_slot(price_ticks)
+    while l.far[i].price_ticks != PRICE_TICKS_NONE:
+        if l.far[i].price_ticks == price_ticks:
+            if qty_lots == 0:
+                far_remove(l, i)
+            else:
+                l.far[i].qty_lots = qty_lots
+            return
+        i = (i + 1) & (BOOK_FAR_LEVELS - 1)
+    if qty_lots == 0:
+        return                                          # delete of an unknown level is no error
+    if l.far_count >= BOOK_FAR_LEVELS * 3 // 4:
+        b.overflowed = 1
+        return
+    l.far[i].price_ticks = price_ticks
+    l.far[i].qty_lots = qty_lots
+    l.far_count += 1
+
+
+cdef inline bint better(int side, int64_t a, int64_t b) noexcept nogil:
+    if b == PRICE_TICKS_NONE:
+        return True
+    return a > b if side == SIDE_BIDS else a < b
+
+
+cdef int64_t far_best(const Book* b, int side) noexcept nogil:
+    cdef const Ladder* l = &b.sides[side]
+    cdef int64_t best = PRICE_TICKS_NONE
+    cdef int64_t i
+    if l.far_count == 0:
+        return PRICE_TICKS_NONE
+    for i in range(BOOK_FAR_LEVELS):
+        if l.far[i].price_ticks != PRICE_TICKS_NONE and better(side, l.far[i].price_ticks, best):
+            best = l.far[i].price_ticks
+    return best
+
+
+cdef void move_window(Book* b, int64_t centre_ticks) noexcept nogil:
+    """Move the window to be centred on a price: levels that leave it go to the far map, those that enter come back."""
+    cdef int64_t base = (centre_ticks - b.window_ticks // 2) & ~<int64_t>63
+    cdef int64_t low, high, price
+    cdef int side
+    cdef Ladder* l
+    cdef int64_t i, w, old_base = b.base_ticks
+    cdef uint64_t k
+    cdef int64_t qty
+    if base == old_base:
+        return
+    for side in range(2):
+        l = &b.sides[side]
+        # Out: prices of the old window that are not in the new one.
+        if base > old_base:
+            low = old_base
+            high = old_base + b.window_ticks if base >= old_base + b.window_ticks else base
+        else:
+            low = base + b.window_ticks if base + b.window_ticks > old_base else old_base
+            high = old_base + b.window_ticks
+        b.base_ticks = base
+        price = low
+        while price < high and l.level_count > 0:
+            w = (price & b.mask) >> 6
+            if l.bits[w] == 0:
+                price = (price | 63) + 1
+                continue
+            i = price & b.mask
+            qty = l.qty_lots[i]
+            if qty != 0:
+                l.qty_lots[i] = 0
+                l.bits[w] &= ~(<uint64_t>1 << (i & 63))
+                if l.bits[w] == 0:
+                    l.summary[w >> 6] &= ~(<uint64_t>1 << (w & 63))
+                l.level_count -= 1
+                book_set_far(b, side, price, qty)
+            price += 1
+        # In: far levels inside the new window. A removal shifts later entries back, so look at the same place again.
+        k = 0
+        while k < BOOK_FAR_LEVELS and l.far_count > 0:
+            price = l.far[k].price_ticks
+            if price != PRICE_TICKS_NONE and <uint64_t>(price - base) < <uint64_t>b.window_ticks:
+                qty = l.far[k].qty_lots
+                far_remove(l, k)
+                i = price & b.mask
+                w = i >> 6
+                l.qty_lots[i] = qty
+                l.bits[w] |= <uint64_t>1 << (i & 63)
+                l.summary[w >> 6] |= <uint64_t>1 << (w & 63)
+                l.level_count += 1
+                continue
+            k += 1
+        b.base_ticks = old_base
+    b.base_ticks = base
+    for side in range(2):
+        l = &b.sides[side]
+        l.best_ticks = window_best(b, side)
+
+
+cdef int64_t window_best(const Book* b, int side) noexcept nogil:
+    cdef int64_t first = b.base_ticks if side == SIDE_ASKS else b.base_ticks + b.window_ticks - 1
+    if b.sides[side].level_count == 0:
+        return PRICE_TICKS_NONE
+    if b.sides[side].qty_lots[first & b.mask] != 0:
+        return first
+    return book_next_level(b, side, first)
+
+
+cdef inline bint near_edge(const Book* b, int64_t price_ticks) noexcept nogil:
+    return (price_ticks < b.base_ticks + b.window_ticks // 8
+            or price_ticks >= b.base_ticks + b.window_ticks - b.window_ticks // 8)
+
+
+cdef void settle_window(Book* b) noexcept nogil:
+    """After a message: keep both bests well inside the window, and never let a far level be the true best."""
+    cdef int side
+    cdef int64_t best, far
+    for side in range(2):
+        best = b.sides[side].best_ticks
+        if unlikely(best == PRICE_TICKS_NONE and b.sides[side].far_count > 0):
+            far = far_best(b, side)
+            if b.sides[1 - side].best_ticks == PRICE_TICKS_NONE:
+                move_window(b, far)
+            elif abs64(far - b.sides[1 - side].best_ticks) < b.window_ticks // 2:
+                move_window(b, (far + b.sides[1 - side].best_ticks) // 2)
+        elif unlikely(best != PRICE_TICKS_NONE and near_edge(b, best)
+                      and (b.sides[1 - side].best_ticks == PRICE_TICKS_NONE
+                           or abs64(best - b.sides[1 - side].best_ticks) < b.window_ticks // 2)):
+            move_window(b, best)
+
+
+cdef inline int64_t abs64(int64_t v) noexcept nogil:
+    return -v if v < 0 else v
+
+
+cdef inline void set_levels(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    cdef int32_t i
+    for i in range(count):
+        if likely(not d[i].flags & DELTA_NO_LEVEL):
+            book_set_level(b, SIDE_ASKS if d[i].flags & DELTA_ASK else SIDE_BIDS, d[i].price_ticks, d[i].qty_lots)
+
+
+cdef inline void check_cross(Book* b) noexcept nogil:
+    b.crossed = (b.sides[SIDE_BIDS].best_ticks != PRICE_TICKS_NONE
+                 and b.sides[SIDE_ASKS].best_ticks != PRICE_TICKS_NONE
+                 and b.sides[SIDE_BIDS].best_ticks >= b.sides[SIDE_ASKS].best_ticks)
+    if unlikely(b.crossed):
+        b.crossed_count += 1
+
+
+cdef inline void message_applied(Book* b, const BookDelta* d) noexcept nogil:
+    b.last_update_id = d.last_update_id
+    b.ts_recv_ns = d.ts_recv_ns
+    b.ts_venue_ns = d.ts_venue_ns
+    b.update_count += 1
+    settle_window(b)
+    check_cross(b)
+    if unlikely(b.overflowed):
+        b.state = BOOK_SYNCING
+    else:
+        b.state = BOOK_STALE if unlikely(b.crossed) else BOOK_GOOD
+
+
+cdef int apply_diff(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    if unlikely(d.last_update_id <= b.last_update_id):
+        return BOOK_DROPPED_OLD
+    if unlikely(d.first_update_id != b.last_update_id + 1):
+        # The first message behind a snapshot may straddle it; later ones must follow exactly.
+        if b.chained or d.first_update_id > b.last_update_id + 1:
+            b.gap_count += 1
+            b.gap_expected_id = b.last_update_id + 1
+            b.gap_found_id = d.first_update_id
+            b.state = BOOK_SYNCING
+            return BOOK_GAP
+    b.chained = 1
+    set_levels(b, records, count)
+    message_applied(b, d)
+    return BOOK_APPLIED
+
+
+cdef int keep_pending(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    if b.pending_count + count > BOOK_PENDING_SLOTS:
+        # Keep the newest: an old message is the first that a later snapshot makes worthless.
+        b.dropped_pending += b.pending_count
+        b.pending_count = 0
+        if count > BOOK_PENDING_SLOTS:
+            b.dropped_pending += count
+            return BOOK_PENDING
+    memcpy(b.pending + b.pending_count, records, count * sizeof(Slot))
+    b.pending_count += count
+    return BOOK_PENDING
+
+
+cdef int apply_snapshot(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    cdef const BookDelta* p
+    cdef int32_t i = 0, n
+    cdef int result = BOOK_SYNCED
+    if b.state != BOOK_SYNCING and b.chained and d.last_update_id < b.last_update_id:
+        return BOOK_DROPPED_OLD
+    if b.pending_count > 0 and (<const BookDelta*>b.pending).first_update_id > d.last_update_id + 1:
+        return BOOK_SNAPSHOT_TOO_OLD
+    book_clear(b)
+    # Centre the window on the top of the snapshot before its levels go in.
+    for i in range(count):
+        if not d[i].flags & DELTA_NO_LEVEL:
+            b.base_ticks = (d[i].price_ticks - b.window_ticks // 2) & ~<int64_t>63
+            break
+    set_levels(b, records, count)
+    b.snapshot_update_id = d.last_update_id
+    b.chained = 0
+    message_applied(b, d)
+    # Now what came before it, oldest first.
+    i = 0
+    while i < b.pending_count:
+        p = <const BookDelta*>(b.pending + i)
+        n = 1
+        while i + n < b.pending_count and (<const BookDelta*>(b.pending + i + n)).last_update_id == p.last_update_id:
+            n += 1
+        if apply_diff(b, b.pending + i, n) == BOOK_GAP:
+            result = BOOK_GAP
+            break
+        i += n
+    b.pending_count = 0
+    return result
+
+
+cdef int book_apply(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef int result
+    if unlikely(records.flags & DELTA_SNAPSHOT):
+        return apply_snapshot(b, records, count)
+    if unlikely(b.state == BOOK_SYNCING):
+        return keep_pending(b, records, count)
+    result = apply_diff(b, records, count)
+    if unlikely(result == BOOK_GAP):
+        # The message that showed the gap is the first that a new snapshot has to reach.
+        b.pending_count = 0
+        keep_pending(b, records, count)
+    return result
+
+
+cdef int book_depth(const Book* b, int side, int64_t* price_ticks, int64_t* qty_lots, int depth) noexcept nogil:
+    cdef int n = 0
+    cdef int64_t price = b.sides[side].best_ticks
+    while n < depth and price != PRICE_TICKS_NONE:
+        price_ticks[n] = price
+        qty_lots[n] = b.sides[side].qty_lots[price & b.mask]
+        n += 1
+        price = book_next_level(b, side, price)
+    return n
+
+
+cdef class OrderBook:
+    """One instrument's book from Python.
+
+    Parameters: tick_size, lot_size : decimal strings.  window_ticks : power of two, 4096 or more; prices further from
+    the top are kept as exactly, only slower.
+    Errors: ValueError for a bad window or increment; MemoryError.
+    """
+    def __cinit__(self, tick_size="0.01", lot_size="0.00001", window_ticks=65536):
+        window = int(window_ticks)
+        if window < 4096 or window & (window - 1):
+            raise ValueError(f"window_ticks: expected a power of two of at least 4096, found {window_ticks}")
+        self.tick_size = DecimalGrid(tick_size)
+        self.lot_size = DecimalGrid(lot_size)
+        if book_init(&self.book, window) != 0:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        book_free(&self.book)
+
+    def apply(self, slots):
+        """Apply one message: BookDelta records as SLOT_DTYPE, shape (n,), n >= 1. Returns a BookResult."""
+        cdef const uint8_t[::1] data = np.ascontiguousarray(slots).view(np.uint8).reshape(-1)
+        if data.shape[0] < SLOT_BYTES or data.shape[0] % SLOT_BYTES:
+            raise ValueError(f"slots: expected at least one {SLOT_BYTES}-byte slot, found {data.shape[0]} bytes")
+        return book_apply(&self.book, <const Slot*>&data[0], data.shape[0] // SLOT_BYTES)
+
+    def set_level(self, int side, int64_t price_ticks, int64_t qty_lots):
+        """Set one level outside any message. side: 0 bids, 1 asks; qty_lots 0 deletes."""
+        if side not in (0, 1) or qty_lots < 0:
+            raise ValueError(f"expected side 0 or 1 and qty_lots >= 0, found {side}, {qty_lots}")
+        if self.book.sides[0].best_ticks == PRICE_TICKS_NONE and self.book.sides[1].best_ticks == PRICE_TICKS_NONE \
+                and self.book.sides[0].far_count == 0 and self.book.sides[1].far_count == 0:
+            self.book.base_ticks = (price_ticks - self.book.window_ticks // 2) & ~<int64_t>63
+        book_set_level(&self.book, side, price_ticks, qty_lots)
+        settle_window(&self.book)
+        check_cross(&self.book)
+
+    def mark_synced(self, uint64_t last_update_id):
+        """Take the present levels as a snapshot with this update id."""
+        self.book.last_update_id = last_update_id
+        self.book.chained = 0
+        self.book.state = BOOK_STALE if self.book.crossed else BOOK_GOOD
+
+    @property
+    def best_bid(self):
+        """(price_ticks, qty_lots) or None."""
+        cdef int64_t p = self.book.sides[SIDE_BIDS].best_ticks
+        return None if p == PRICE_TICKS_NONE else (p, book_qty_at(&self.book, SIDE_BIDS, p))
+
+    @property
+    def best_ask(self):
+        """(price_ticks, qty_lots) or None."""
+        cdef int64_t p = self.book.sides[SIDE_ASKS].best_ticks
+        return None if p == PRICE_TICKS_NONE else (p, book_qty_at(&self.book, SIDE_ASKS, p))
+
+    def qty_at(self, int side, int64_t price_ticks):
+        return book_qty_at(&self.book, side, price_ticks)
+
+    def depth(self, int levels=10):
+        """(bids, asks): int64 arrays of shape (n, 2), price_ticks and qty_lots, best first, n <= levels, in the window."""
+        return self._depth_array(SIDE_BIDS, levels), self._depth_array(SIDE_ASKS, levels)
+
+    cdef object _depth_array(self, int side, int levels):
+        cdef int64_t[::1] prices = np.empty(max(levels, 1), np.int64)
+        cdef int64_t[::1] quantities = np.empty(max(levels, 1), np.int64)
+        cdef int n = book_depth(&self.book, side, &prices[0], &quantities[0], levels)
+        return np.column_stack([np.asarray(prices)[:n], np.asarray(quantities)[:n]])
+
+    def levels(self):
+        """({price_ticks: qty_lots} of bids, of asks), every level, also those outside the window. For checks, not for speed."""
+        cdef int side
+        cdef int64_t i
+        result = []
+        for side in range(2):
+            found = {}
+            rows = self._depth_array(side, <int>self.book.sides[side].level_count)
+            for price, qty in rows.tolist():
+                found[price] = qty
+            for i in range(BOOK_FAR_LEVELS):
+                if self.book.sides[side].far[i].price_ticks != PRICE_TICKS_NONE:
+                    found[self.book.sides[side].far[i].price_ticks] = self.book.sides[side].far[i].qty_lots
+            result.append(found)
+        return tuple(result)
+
+    @property
+    def bid_levels(self):
+        return self.book.sides[SIDE_BIDS].level_count + self.book.sides[SIDE_BIDS].far_count
+
+    @property
+    def ask_levels(self):
+        return self.book.sides[SIDE_ASKS].level_count + self.book.sides[SIDE_ASKS].far_count
+
+    @property
+    def state(self):
+        return BookState(self.book.state)
+
+    @property
+    def last_update_id(self):
+        return self.book.last_update_id
+
+    @property
+    def crossed(self):
+        return bool(self.book.crossed)
+
+    @property
+    def counters(self):
+        """{updates, gaps, crossed, dropped_pending}: counts since the start."""
+        return {"updates": self.book.update_count, "gaps": self.book.gap_count, "crossed": self.book.crossed_count,
+                "dropped_pending": self.book.dropped_pending}

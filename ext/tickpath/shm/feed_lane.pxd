@@ -1,0 +1,52 @@
+# The feed lane: raw frames from one feeder process to the engine, single producer, single consumer. Hot on the
+# consumer's side.
+#
+# Writer: a feeder (capture player; later a venue worker). Reader: the engine. When it is full the feeder waits.
+#
+# A segment is: 128-byte segment header, `written` (bytes ever written) at 128, `read` at 192, `state` at 256, then at
+# FEED_HEADER_BYTES a byte ring whose size is a power of two, with FEED_PADDING readable bytes behind it. An entry is a
+# 32-byte FeedEntry and the frame's bytes, rounded up to 32, never split at the ring's end: a filler entry skips there.
+#
+#   F1 the feeder stores `written` (release) after the entry's bytes; F2 the engine loads it (acquire): entry visible.
+#   F3 the engine stores `read` (release) after it is done with the bytes; F4 the feeder loads it (acquire) before reuse.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef enum: FEED_HEADER_BYTES = 4096
+cdef enum: FEED_PADDING = 4096
+cdef enum: FEED_ENTRY_BYTES = 32
+cdef enum: FEED_FILLER = 1            # FeedEntry.flags: no frame, skip
+cdef enum: FEED_END = 2               # FeedEntry.flags: the feed is over, no bytes
+
+cdef struct FeedEntry:
+    uint64_t entry_bytes              # with header and padding
+    int64_t ts_recv_ns
+    uint32_t frame_bytes
+    uint32_t flags
+    uint32_t instrument               # of a REST body that does not name it, else INSTRUMENT_NONE
+    uint32_t reserved
+
+cdef struct FeedReader:
+    const char* data
+    const uint64_t* written
+    uint64_t* read
+    uint64_t mask
+    uint64_t position                 # bytes read so far
+    uint64_t known_written
+
+# The next entry or NULL; its bytes are behind it and stay until feed_release.
+cdef const FeedEntry* feed_next(FeedReader* r) noexcept nogil
+cdef void feed_release(FeedReader* r, const FeedEntry* entry) noexcept nogil
+
+cdef class FeedLaneReader:
+    cdef FeedReader feed
+    cdef object _buffer
+
+cdef class FeedLaneWriter:
+    cdef char* data
+    cdef uint64_t* written
+    cdef const uint64_t* read
+    cdef uint64_t mask
+    cdef uint64_t position
+    cdef object _buffer
+    cdef bint _append(self, const char* frame, Py_ssize_t size, int64_t ts_recv_ns, uint32_t instrument,
+                      uint32_t flags) except -1

@@ -1,0 +1,129 @@
+"""The feed lane from Python: FeedLaneWriter in a feeder process, FeedLaneReader held by the engine."""
+import mmap
+
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+from tickpath.shm.atomics cimport load_acquire_u64, store_release_u64
+
+from tickpath.shm.segment import SegmentError
+
+HEADER_SIZE = FEED_HEADER_BYTES
+
+
+cdef const FeedEntry* feed_next(FeedReader* r) noexcept nogil:
+    cdef const FeedEntry* entry
+    while True:
+        if r.position == r.known_written:
+            r.known_written = load_acquire_u64(r.written)                      # F2, see F1
+            if r.position == r.known_written:
+                return NULL
+        entry = <const FeedEntry*>(r.data + (r.position & r.mask))
+        if not entry.flags & FEED_FILLER:
+            return entry
+        feed_release(r, entry)
+
+
+cdef void feed_release(FeedReader* r, const FeedEntry* entry) noexcept nogil:
+    r.position += entry.entry_bytes
+    store_release_u64(r.read, r.position)                                      # F3, see F4
+
+
+def feed_lane_bytes(data_bytes):
+    """Bytes of a lane whose ring holds `data_bytes` (a power of two, at least 64 KiB)."""
+    if data_bytes < 65536 or data_bytes & (data_bytes - 1):
+        raise ValueError(f"data_bytes: expected a power of two of at least 65536, found {data_bytes}")
+    return FEED_HEADER_BYTES + data_bytes + FEED_PADDING
+
+
+cdef uint64_t _data_bytes(Py_ssize_t size) except 0:
+    cdef uint64_t data = size - FEED_HEADER_BYTES - FEED_PADDING if size > FEED_HEADER_BYTES + FEED_PADDING else 0
+    if data < 65536 or data & (data - 1):
+        raise SegmentError(f"feed lane: expected a power-of-two ring of at least 65536 bytes, found {data}")
+    return data
+
+
+cdef class FeedLaneReader:
+    """The engine's end. Parameters: buffer : writable memory of `feed_lane_bytes(n)` bytes."""
+    def __cinit__(self, buffer):
+        cdef uint8_t[::1] memory = buffer
+        self.feed.mask = _data_bytes(memory.shape[0]) - 1
+        self._buffer = memory
+        self.feed.data = <const char*>&memory[FEED_HEADER_BYTES]
+        self.feed.written = <const uint64_t*>&memory[128]
+        self.feed.read = <uint64_t*>&memory[192]
+        self.feed.position = load_acquire_u64(self.feed.read)
+        self.feed.known_written = self.feed.position
+
+    @property
+    def backlog_bytes(self):
+        return load_acquire_u64(self.feed.written) - self.feed.position
+
+
+cdef class FeedLaneWriter:
+    """The feeder's end. Parameters: buffer : writable memory of `feed_lane_bytes(n)` bytes.
+
+    `try_write` answers False when there is no room yet; a frame that could never fit raises ValueError.
+    """
+    def __cinit__(self, buffer):
+        cdef uint8_t[::1] memory = buffer
+        self.mask = _data_bytes(memory.shape[0]) - 1
+        self._buffer = memory
+        self.data = <char*>&memory[FEED_HEADER_BYTES]
+        self.written = <uint64_t*>&memory[128]
+        self.read = <const uint64_t*>&memory[192]
+        self.position = load_acquire_u64(self.written)
+
+    @staticmethod
+    def local(data_bytes):
+        """A lane in private memory, with its reader: (writer, reader)."""
+        memory = mmap.mmap(-1, feed_lane_bytes(data_bytes))
+        return FeedLaneWriter(memory), FeedLaneReader(memory)
+
+    @property
+    def max_frame_bytes(self):
+        """The largest frame a lane takes: a quarter of its ring."""
+        return (self.mask + 1) // 4
+
+    @property
+    def drained(self):
+        """True when the reader has released everything written so far."""
+        return load_acquire_u64(self.read) == self.position
+
+    def try_write(self, bytes frame, int64_t ts_recv_ns, uint32_t instrument=0xFFFFFFFF):
+        """Append one frame; False when the lane is full. ts_recv_ns: epoch ns."""
+        return self._append(frame, len(frame), ts_recv_ns, instrument, 0)
+
+    def try_end(self, int64_t ts_recv_ns=0):
+        """Append the end mark."""
+        return self._append(b"", 0, ts_recv_ns, 0xFFFFFFFF, FEED_END)
+
+    cdef bint _append(self, const char* frame, Py_ssize_t size, int64_t ts_recv_ns, uint32_t instrument,
+                      uint32_t flags) except -1:
+        cdef uint64_t capacity = self.mask + 1
+        cdef uint64_t need = (FEED_ENTRY_BYTES + size + 31) & ~<uint64_t>31
+        cdef uint64_t offset = self.position & self.mask
+        cdef uint64_t to_end = capacity - offset
+        cdef uint64_t skip = to_end if to_end < need else 0
+        cdef uint64_t used = self.position - load_acquire_u64(self.read)       # F4, see F3
+        cdef FeedEntry* entry
+        if need > capacity // 4:
+            raise ValueError(f"frame: expected at most {capacity // 4} bytes, found {size}")
+        if used + skip + need > capacity:
+            return False
+        if skip:
+            entry = <FeedEntry*>(self.data + offset)
+            entry.entry_bytes = skip
+            entry.flags = FEED_FILLER
+            self.position += skip
+            offset = 0
+        entry = <FeedEntry*>(self.data + offset)
+        entry.entry_bytes = need
+        entry.ts_recv_ns = ts_recv_ns
+        entry.frame_bytes = <uint32_t>size
+        entry.flags = flags
+        entry.instrument = instrument
+        entry.reserved = 0
+        memcpy(self.data + offset + FEED_ENTRY_BYTES, frame, size)
+        self.position += need
+        store_release_u64(self.written, self.position)                         # F1, see F2
+        return True

@@ -1,0 +1,206 @@
+"""The event ring from Python: EventWriter for whoever owns one, EventReader for everybody else.
+
+`EventReader.attach("demo").read()` returns the next slots as a NumPy structured array; `records(slots, EV_TRADE)`
+picks one record type out of it. `view()` is the ring's memory itself, without a copy, for readers that check `seq`.
+"""
+import mmap
+
+import numpy as np
+
+from libc.stdint cimport uint8_t
+from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64, load_relaxed_u64
+from tickpath.types cimport SLOT_BYTES
+
+from tickpath.shm.segment import HEADER_BYTES, SegmentError, attach_segment
+from tickpath.types import DTYPES, SLOT_COUNTS, SLOT_DTYPE
+
+HEADER_SIZE = RING_HEADER_BYTES
+
+
+cdef long ring_read(RingReader* r, Slot* out, long max_slots) noexcept nogil:
+    cdef long n = 0
+    cdef uint64_t seq, head, oldest
+    cdef const Slot* slot
+    while n < max_slots:
+        slot = r.slots + (r.next_seq & r.mask)
+        seq = load_acquire_u64(&slot.seq)                                      # R1, see W4
+        if seq == r.next_seq:
+            copy_from_shared(<uint64_t*>(out + n) + 1, <const uint64_t*>slot + 1, 7)   # R2
+            fence_acquire()                                                    # R3, see W2
+            if load_relaxed_u64(&slot.seq) == seq:                             # R4, see W1
+                out[n].seq = seq
+                n += 1
+                r.next_seq += 1
+                continue
+            seq = 0
+        head = load_acquire_u64(r.head)                                        # H2, see H1
+        if seq < r.next_seq and head < r.next_seq:
+            break                                                              # not written yet
+        if head >= r.next_seq and head - r.next_seq <= (r.mask >> 1) and seq < r.next_seq:
+            break                                                              # being written just now
+        # Lapped. Start again an eighth of the ring above the oldest slot, so that the writer does not catch us at once.
+        if head <= r.mask:
+            oldest = r.next_seq + 1
+        else:
+            oldest = head - r.mask + (r.mask >> 3)
+        if oldest <= r.next_seq:
+            break                                                              # head not told yet: look again later
+        if n > 0:
+            break                                                              # a batch holds no gap inside
+        r.missed_slots += oldest - r.next_seq
+        r.next_seq = oldest
+    return n
+
+
+def ring_bytes(slot_count):
+    """Bytes of a ring with this many slots (a power of two, at least 1024)."""
+    if slot_count < 1024 or slot_count & (slot_count - 1):
+        raise ValueError(f"slot_count: expected a power of two of at least 1024, found {slot_count}")
+    return RING_HEADER_BYTES + slot_count * SLOT_BYTES
+
+
+cdef uint64_t _check_size(Py_ssize_t size_bytes) except 0:
+    cdef uint64_t slots = (size_bytes - RING_HEADER_BYTES) // SLOT_BYTES if size_bytes > RING_HEADER_BYTES else 0
+    if slots < 1024 or slots & (slots - 1) or <Py_ssize_t>(slots * SLOT_BYTES + RING_HEADER_BYTES) != size_bytes:
+        raise SegmentError(f"ring: expected {RING_HEADER_BYTES} bytes and a power-of-two number of {SLOT_BYTES}-byte "
+                           f"slots, found {size_bytes} bytes")
+    return slots
+
+
+cdef class EventWriter:
+    """The writing end, for the one process that owns the ring.
+
+    Parameters: buffer : writable buffer of `ring_bytes(n)` bytes, page-aligned; `EventWriter.local(n)` makes a private one.
+    """
+    def __cinit__(self, buffer, uint64_t first_seq=1):
+        cdef uint8_t[::1] memory = buffer
+        cdef uint64_t slots = _check_size(memory.shape[0])
+        self._buffer = memory
+        self.ring.slots = <Slot*>&memory[RING_HEADER_BYTES]
+        self.ring.head = <uint64_t*>&memory[RING_HEAD_OFFSET]
+        self.ring.mask = slots - 1
+        self.ring.next_seq = first_seq
+        store_release_u64(self.ring.head, first_seq - 1)
+
+    @staticmethod
+    def local(slot_count):
+        """A ring in private memory (replay, backtest)."""
+        return EventWriter(mmap.mmap(-1, ring_bytes(slot_count)))
+
+    @property
+    def next_seq(self):
+        return self.ring.next_seq
+
+    @property
+    def buffer(self):
+        return self._buffer
+
+    def publish(self, slots):
+        """Publish an array of SLOT_DTYPE in order; returns the first sequence."""
+        cdef const uint8_t[::1] data = np.ascontiguousarray(slots).view(np.uint8).reshape(-1)
+        if data.shape[0] % SLOT_BYTES:
+            raise ValueError(f"slots: expected a multiple of {SLOT_BYTES} bytes, found {data.shape[0]}")
+        if data.shape[0] == 0:
+            return self.ring.next_seq
+        first = ring_publish_slots(&self.ring, <const Slot*>&data[0], data.shape[0] // SLOT_BYTES)
+        ring_commit(&self.ring)
+        return first
+
+
+cdef class EventReader:
+    """The reading end: never blocks, never writes, never slows the writer.
+
+    Parameters: buffer : the ring's memory (may be read-only).  start : "oldest", "latest" or a sequence number.
+    """
+    def __cinit__(self, buffer, start="oldest", segment=None):
+        cdef const uint8_t[::1] memory = buffer
+        cdef uint64_t slots = _check_size(memory.shape[0])
+        cdef uint64_t head
+        self._buffer = memory
+        self._segment = segment
+        self.ring.slots = <const Slot*>&memory[RING_HEADER_BYTES]
+        self.ring.head = <const uint64_t*>&memory[RING_HEAD_OFFSET]
+        self.ring.mask = slots - 1
+        self.ring.missed_slots = 0
+        head = load_acquire_u64(self.ring.head)
+        if start == "latest":
+            self.ring.next_seq = head + 1
+        elif start == "oldest":
+            self.ring.next_seq = 1 if head <= slots else head - slots + 1
+        else:
+            self.ring.next_seq = start
+        self._scratch_count = 0
+
+    @staticmethod
+    def attach(instance, start="latest"):
+        """Read a running instance's ring. Raises SegmentError when there is none or its layout is another."""
+        segment = attach_segment(instance, "ring")
+        return EventReader(segment.buffer, start, segment)
+
+    @property
+    def segment(self):
+        return self._segment
+
+    @property
+    def next_seq(self):
+        return self.ring.next_seq
+
+    @property
+    def head(self):
+        """Last sequence of a finished input."""
+        return load_acquire_u64(self.ring.head)
+
+    @property
+    def slot_count(self):
+        return self.ring.mask + 1
+
+    @property
+    def missed_slots(self):
+        """Slots lost to laps so far, exact."""
+        return self.ring.missed_slots
+
+    def read(self, long max_slots=4096):
+        """The next slots, copied and checked: array of SLOT_DTYPE, shape (n,), n may be 0. A batch has no gap inside."""
+        cdef uint8_t[::1] memory
+        cdef long n
+        if self._scratch_count < max_slots:
+            self._scratch = np.empty(max_slots, SLOT_DTYPE)
+            memory = self._scratch.view(np.uint8)
+            self._scratch_slots = <Slot*>&memory[0]
+            self._scratch_count = max_slots
+        with nogil:
+            n = ring_read(&self.ring, self._scratch_slots, max_slots)
+        return self._scratch[:n].copy()
+
+    def read_into(self, out):
+        """As `read`, into a caller's array of SLOT_DTYPE; returns how many slots were written."""
+        cdef uint8_t[::1] memory = out.view(np.uint8)
+        cdef long n
+        cdef long room = memory.shape[0] // SLOT_BYTES
+        if room == 0:
+            return 0
+        with nogil:
+            n = ring_read(&self.ring, <Slot*>&memory[0], room)
+        return n
+
+    def view(self):
+        """The slots in memory, no copy: array of SLOT_DTYPE, shape (slot_count,), read-only. A slot may change while it
+        is looked at: compare its `seq` before and after."""
+        return np.frombuffer(self._buffer, SLOT_DTYPE, self.ring.mask + 1, RING_HEADER_BYTES)
+
+
+def records(slots, kind):
+    """All records of one EventType in an array of slots, as a structured array of that record's dtype.
+
+    Records of one slot are selected without changing bytes; those of two are joined from neighbouring slots (a record
+    whose second slot is not in the array is left out).
+    """
+    kind = int(kind)
+    index = np.flatnonzero(slots["type"] == kind)
+    count = SLOT_COUNTS[kind]
+    if count == 1:
+        return slots[index].view(DTYPES[kind])
+    index = index[index + count <= len(slots)]
+    raw = np.ascontiguousarray(slots).view(np.uint8).reshape(-1, SLOT_BYTES)
+    joined = np.concatenate([raw[index + i] for i in range(count)], axis=1) if len(index) else np.empty((0, count * SLOT_BYTES), np.uint8)
+    return np.ascontiguousarray(joined).view(DTYPES[kind]).reshape(-1)

@@ -1,0 +1,181 @@
+"""POSIX shared-memory segments: create, attach, recognise a dead owner's, remove.
+
+Every segment opens with the same 128-byte header, so that a reader of another version refuses with the reason:
+
+    offset  field
+    0       magic         8 bytes, b"TICKPATH"
+    8       kind          u32, see KINDS
+    12      version       u32, LAYOUT_VERSION
+    16      layout_hash   u64, over every record layout
+    24      size_bytes    u64
+    32      pid           u64, the owner's
+    40      pid_start     u64, the owner's start time in clock ticks since boot (field 22 of /proc/PID/stat)
+    48      epoch         u64, of the run
+    56      slot_count    u64, kind-specific
+    64      instance      64 bytes, zero-padded UTF-8
+
+Names are `/tickpath.<instance>.<kind>`. Errors are SegmentError, text: expected, found, where.
+"""
+import mmap
+import os
+import re
+import struct
+
+import posix_ipc
+
+from tickpath.types import LAYOUT_HASH, LAYOUT_VERSION
+
+MAGIC = b"TICKPATH"
+HEADER = struct.Struct("<8sIIQQQQQQ64s")
+HEADER_BYTES = 128
+KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4}
+
+
+class SegmentError(Exception):
+    """A shared-memory segment that is absent, foreign, or owned by somebody alive."""
+
+
+def process_start_ticks(pid):
+    """Start time of a process in clock ticks since boot, or None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            stat = f.read()
+    except OSError:
+        return None
+    # The command name, in parentheses, may hold spaces: count fields behind its closing one.
+    fields = stat[stat.rindex(b")") + 2:].split()
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[19])
+
+
+def check_instance_name(instance):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", instance):
+        raise SegmentError(f"instance name: expected 1 to 32 characters of [a-z0-9_-], found {instance!r}")
+    return instance
+
+
+def segment_name(instance, kind):
+    """`/tickpath.<instance>.<kind>`; kind may carry a suffix ("feed.binance")."""
+    return f"/tickpath.{check_instance_name(instance)}.{kind}"
+
+
+class Segment:
+    """A mapped segment. `buffer` is the whole mapping (a writable or read-only memoryview of bytes)."""
+
+    def __init__(self, name, mapping, header, owner):
+        self.name = name
+        self.mapping = mapping
+        self.buffer = memoryview(mapping)
+        self.kind, self.pid, self.pid_start, self.epoch, self.slot_count, self.instance = header
+        self._owner = owner
+
+    def owner_alive(self):
+        return process_start_ticks(self.pid) == self.pid_start
+
+    def close(self):
+        """Unmaps where nobody else still holds a view; the owner also removes the name."""
+        if self._owner:
+            self._owner = False
+            try:
+                posix_ipc.unlink_shared_memory(self.name)
+            except posix_ipc.ExistentialError:
+                pass
+        self.buffer.release()
+        try:
+            self.mapping.close()
+        except BufferError:
+            pass            # a compiled reader still holds the memory; the mapping goes with it
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o640):
+    """Create and own a segment; its pages are reserved and touched now, so that a full file system fails here.
+
+    A segment of the same name whose owner is dead is removed first; one whose owner lives raises SegmentError.
+    """
+    name = segment_name(instance, kind)
+    reclaim_if_stale(instance, kind)
+    try:
+        shm = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=mode)
+    except posix_ipc.ExistentialError:
+        raise SegmentError(f"{name}: expected no such segment, found one: instance {instance!r} is running") from None
+    try:
+        try:
+            os.posix_fallocate(shm.fd, 0, size_bytes)
+        except OSError as e:
+            raise SegmentError(f"{name}: expected {size_bytes} bytes of shared memory, found {e.strerror}") from None
+        mapping = mmap.mmap(shm.fd, size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+    except BaseException:
+        shm.unlink()
+        raise
+    finally:
+        shm.close_fd()
+    pid = os.getpid()
+    mapping[:HEADER.size] = HEADER.pack(MAGIC, KINDS[kind.split(".")[0]], LAYOUT_VERSION, LAYOUT_HASH, size_bytes, pid,
+                                        process_start_ticks(pid), epoch, slot_count, instance.encode())
+    header = (kind, pid, process_start_ticks(pid), epoch, slot_count, instance)
+    return Segment(name, mapping, header, owner=True)
+
+
+def attach_segment(instance, kind, *, writable=False):
+    """Map somebody else's segment, read-only unless told. Refuses another layout, size or kind with the reason."""
+    name = segment_name(instance, kind)
+    try:
+        shm = posix_ipc.SharedMemory(name, flags=0, read_only=not writable)
+    except posix_ipc.ExistentialError:
+        raise SegmentError(f"{name}: expected a running instance {instance!r}, found no such segment") from None
+    except posix_ipc.PermissionsError:
+        raise SegmentError(f"{name}: expected permission to open it, found none (owner or group only)") from None
+    try:
+        size_bytes = os.fstat(shm.fd).st_size
+        if size_bytes < HEADER_BYTES:
+            raise SegmentError(f"{name}: expected at least {HEADER_BYTES} bytes, found {size_bytes}")
+        prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+        mapping = mmap.mmap(shm.fd, size_bytes, flags=mmap.MAP_SHARED, prot=prot)
+    finally:
+        shm.close_fd()
+    return Segment(name, mapping, check_header(mapping, name, kind, size_bytes), owner=False)
+
+
+def check_header(mapping, name, kind, size_bytes):
+    """Validate a segment header; returns (kind, pid, pid_start, epoch, slot_count, instance)."""
+    magic, found_kind, version, layout_hash, size, pid, pid_start, epoch, slot_count, instance = HEADER.unpack(
+        mapping[:HEADER.size])
+    for what, expected, found in (("magic", MAGIC, magic), ("kind", KINDS[kind.split(".")[0]], found_kind),
+                                  ("layout version", LAYOUT_VERSION, version),
+                                  ("layout hash", f"{LAYOUT_HASH:016x}", f"{layout_hash:016x}"),
+                                  ("size", size_bytes, size)):
+        if expected != found:
+            raise SegmentError(f"{name}: {what}: expected {expected}, found {found}")
+    return kind, pid, pid_start, epoch, slot_count, instance.rstrip(b"\0").decode()
+
+
+def reclaim_if_stale(instance, kind):
+    """Remove a segment whose owner is dead; True when one was removed."""
+    name = segment_name(instance, kind)
+    try:
+        shm = posix_ipc.SharedMemory(name, flags=0, read_only=True)
+    except posix_ipc.ExistentialError:
+        return False
+    try:
+        head = os.pread(shm.fd, HEADER.size, 0)
+    finally:
+        shm.close_fd()
+    if len(head) == HEADER.size and head[:8] == MAGIC:
+        fields = HEADER.unpack(head)
+        if process_start_ticks(fields[5]) == fields[6]:
+            return False
+    posix_ipc.unlink_shared_memory(name)
+    return True
+
+
+def list_segments(instance):
+    """Names of the segments an instance has now."""
+    prefix = f"tickpath.{check_instance_name(instance)}."
+    return sorted("/" + entry for entry in os.listdir("/dev/shm") if entry.startswith(prefix))

@@ -1,0 +1,164 @@
+# The state page: what is now, for readers that do not follow the ring. Hot on the writer's side, off the order path.
+#
+# Writer: the engine, after the frames of one turn. Readers: status line, tap top, admin; they map it read-only.
+#
+# Each block is guarded by a sequence word (seqlock). L1 store seq + 1 (odd, relaxed), L2 release fence, L3 block stores
+# (relaxed), L4 store seq + 2 (release). The reader: L5 load seq (acquire), L6 block loads (relaxed), L7 acquire fence,
+# L8 load seq again: equal and even, or it tries again. L4 pairs with L5, L2 with L7.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from tickpath.shm.atomics cimport copy_to_shared, fence_release, load_relaxed_u64, store_relaxed_u64, store_release_u64
+from tickpath.shm.histogram cimport Histogram
+
+cdef enum: STATE_DEPTH = 10
+cdef enum: STATE_ORDERS = 64
+cdef enum: STEP_COUNT = 12
+
+# Steps of the latency histograms. The first ten are recorded in cycles, the last two in nanoseconds of engine time.
+cpdef enum Step:
+    STEP_RECEIVE = 0
+    STEP_DECODE = 1
+    STEP_BOOK = 2
+    STEP_SIGNAL = 3
+    STEP_STRATEGY = 4
+    STEP_RISK = 5
+    STEP_ORDER = 6
+    STEP_ENCODE = 7
+    STEP_SEND = 8
+    STEP_FRAME_TO_ORDER = 9
+    STEP_ACK = 10
+    STEP_FILL = 11
+
+cdef struct StateInfo:                # written once, before the first input
+    double cycles_per_ns
+    uint64_t instrument_count
+    uint64_t strategy_count
+    uint64_t mode                     # 1 backtest, 2 paper, 3 live, 4 replay
+    int64_t started_ns                # epoch ns
+    char symbols[64][24]              # venue spelling
+    int64_t tick_mantissa[64]
+    int64_t tick_scale[64]
+    int64_t lot_mantissa[64]
+    int64_t lot_scale[64]
+    char strategies[16][32]
+
+cdef struct StateTotals:
+    int64_t now_ns                    # engine time of the last input
+    uint64_t last_seq                 # ring head
+    uint64_t frames
+    uint64_t events                   # records written, continuation slots not counted
+    uint64_t inputs
+    uint64_t quotes
+    uint64_t trades
+    uint64_t book_messages
+    uint64_t levels
+    uint64_t snapshots
+    uint64_t bars
+    uint64_t signals
+    uint64_t orders                   # intents
+    uint64_t cancels
+    uint64_t refusals
+    uint64_t acks
+    uint64_t rejects
+    uint64_t expired
+    uint64_t canceled
+    uint64_t fills
+    uint64_t filled_orders
+    uint64_t open_orders
+    uint64_t trading_state
+    uint64_t frame_errors             # refused: malformed, off the grid, overflow, too large
+    uint64_t frames_unsupported
+    uint64_t frames_ignored
+    uint64_t unknown_symbols
+    uint64_t gaps
+    uint64_t protocol_errors
+    uint64_t strategy_errors
+    uint64_t action_overflows
+    uint64_t feed_ended
+    uint64_t stopped
+    uint64_t scanned                  # frames the fast scanner took
+    uint64_t missed_timers
+    uint64_t reserved[5]
+
+cdef struct StateInstrument:
+    int64_t bid_price_ticks[10]
+    int64_t bid_qty_lots[10]
+    int64_t ask_price_ticks[10]
+    int64_t ask_qty_lots[10]
+    int64_t top_bid_ticks
+    int64_t top_bid_lots
+    int64_t top_ask_ticks
+    int64_t top_ask_lots
+    int64_t last_trade_ticks
+    int64_t last_trade_lots
+    int64_t book_state
+    int64_t bid_levels
+    int64_t ask_levels
+    uint64_t last_update_id
+    int64_t ts_recv_ns
+    int64_t bar_open_ticks
+    int64_t bar_high_ticks
+    int64_t bar_low_ticks
+    int64_t bar_close_ticks
+    int64_t bar_volume_lots
+    int64_t position_lots             # account
+    int64_t open_cost_ticklots
+    int64_t realised_ticklots
+    int64_t fees_e8
+    int64_t open_buy_lots
+    int64_t open_sell_lots
+    double ema_fast
+    double ema_slow
+    double imbalance
+
+cdef struct StateStrategy:
+    uint64_t orders
+    uint64_t refusals
+    uint64_t fills
+    uint64_t failed
+    int64_t instrument
+    int64_t position_lots
+    int64_t open_cost_ticklots
+    int64_t realised_ticklots
+    int64_t fees_e8
+    int64_t open_orders
+
+cdef struct StateOrder:
+    uint64_t order_ordinal
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t leaves_qty_lots
+    uint32_t instrument
+    uint32_t side
+    uint32_t state
+    uint32_t strategy
+
+cdef struct StateOrders:
+    uint64_t count
+    uint64_t total
+    StateOrder items[64]
+
+cdef struct StatePageLayout:
+    StateInfo info
+    uint64_t totals_seq
+    StateTotals totals
+    uint64_t instruments_seq[64]
+    StateInstrument instruments[64]
+    uint64_t strategies_seq
+    StateStrategy strategies[16]
+    uint64_t orders_seq
+    StateOrders orders
+    Histogram steps[12]
+
+cdef inline void seqlock_write(uint64_t* seq, void* block, const void* source, long size_bytes) noexcept nogil:
+    cdef uint64_t s = load_relaxed_u64(seq)
+    store_relaxed_u64(seq, s + 1)                                              # L1
+    fence_release()                                                            # L2, see L7
+    copy_to_shared(<uint64_t*>block, <const uint64_t*>source, size_bytes // 8) # L3
+    store_release_u64(seq, s + 2)                                              # L4, see L5
+
+cdef class StatePage:
+    cdef StatePageLayout* page
+    cdef object _buffer
+    cdef object _segment
+    cdef bint _read(self, const uint64_t* seq, const void* block, void* out, long size_bytes) except -1

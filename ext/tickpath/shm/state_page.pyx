@@ -1,0 +1,106 @@
+"""The state page from Python: `StatePage.attach("demo").totals()`, `.instruments()`, `.orders()`, `.latency()`."""
+import time
+
+import numpy as np
+
+from libc.stdint cimport uint8_t
+from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64
+
+from tickpath.shm.histogram import summarise
+from tickpath.shm.segment import SegmentError, attach_segment
+
+STATE_OFFSET = 4096
+STEP_NAMES = tuple(Step(i).name[5:].lower() for i in range(STEP_COUNT))
+
+
+def state_page_bytes():
+    return STATE_OFFSET + sizeof(StatePageLayout)
+
+
+cdef object _record(object view):
+    # A one-element memoryview of a struct, as a dict of Python values (arrays become lists).
+    row = np.asarray(view)[0]
+    return {name: row[name].tolist() for name in row.dtype.names}
+
+
+cdef class StatePage:
+    """A view of the page. Parameters: buffer : memory of `state_page_bytes()` bytes, read-only for readers."""
+    def __cinit__(self, buffer, segment=None):
+        cdef const uint8_t[::1] memory = buffer
+        if memory.shape[0] < <Py_ssize_t>(4096 + sizeof(StatePageLayout)):
+            raise SegmentError(f"state page: expected {state_page_bytes()} bytes, found {memory.shape[0]}")
+        self._buffer = memory
+        self._segment = segment
+        self.page = <StatePageLayout*>&memory[4096]
+
+    @staticmethod
+    def attach(instance):
+        """The page of a running instance. Raises SegmentError when there is none or its layout is another."""
+        segment = attach_segment(instance, "state")
+        return StatePage(segment.buffer, segment)
+
+    @property
+    def segment(self):
+        return self._segment
+
+    cdef bint _read(self, const uint64_t* seq, const void* block, void* out, long size_bytes) except -1:
+        cdef uint64_t before
+        deadline = None
+        while True:
+            before = load_acquire_u64(seq)                                     # L5, see L4
+            if before & 1 == 0:
+                copy_from_shared(<uint64_t*>out, <const uint64_t*>block, size_bytes // 8)   # L6
+                fence_acquire()                                                # L7, see L2
+                if load_relaxed_u64(seq) == before:                            # L8
+                    return True
+            # A writer that died between L1 and L4 leaves the block odd for ever: do not wait for it.
+            if deadline is None:
+                deadline = time.monotonic() + 0.25
+            elif time.monotonic() > deadline:
+                raise SegmentError("state page: expected a whole block, found one whose writer died while writing it")
+
+    def info(self):
+        """Names, scales and constants: dict."""
+        cdef StateInfo info = self.page.info
+        symbols = [(<char*>info.symbols[i]).decode() for i in range(info.instrument_count)]
+        strategies = [(<char*>info.strategies[i]).decode() for i in range(info.strategy_count)]
+        return {"cycles_per_ns": info.cycles_per_ns, "symbols": symbols, "strategies": strategies,
+                "started_ns": info.started_ns, "mode": info.mode,
+                "tick": [(info.tick_mantissa[i], info.tick_scale[i]) for i in range(info.instrument_count)],
+                "lot": [(info.lot_mantissa[i], info.lot_scale[i]) for i in range(info.instrument_count)]}
+
+    def totals(self):
+        """Counters of the run: dict of int."""
+        cdef StateTotals out
+        self._read(&self.page.totals_seq, &self.page.totals, &out, sizeof(StateTotals))
+        return _record(<StateTotals[:1]>&out)
+
+    def instruments(self):
+        """One dict per instrument: 10 levels a side, top, bar, position, signals; units in the field names."""
+        cdef StateInstrument out
+        result = []
+        for i in range(self.page.info.instrument_count):
+            self._read(&self.page.instruments_seq[i], &self.page.instruments[i], &out, sizeof(StateInstrument))
+            result.append(_record(<StateInstrument[:1]>&out))
+        return result
+
+    def strategies(self):
+        """One dict per strategy: counts, position, P&L."""
+        cdef StateStrategy[16] out
+        self._read(&self.page.strategies_seq, &self.page.strategies, &out, sizeof(StateStrategy) * 16)
+        return [_record(<StateStrategy[:1]>&out[i]) for i in range(self.page.info.strategy_count)]
+
+    def orders(self):
+        """Open orders, up to 64, oldest first: list of dict."""
+        cdef StateOrders out
+        self._read(&self.page.orders_seq, &self.page.orders, &out, sizeof(StateOrders))
+        return [_record(<StateOrder[:1]>&out.items[i]) for i in range(out.count)]
+
+    def latency(self):
+        """{step: {n, p50_ns, p90_ns, p99_ns, p999_ns, max_ns}} since the start; steps without a value have n = 0."""
+        result = {}
+        scale = 1.0 / self.page.info.cycles_per_ns if self.page.info.cycles_per_ns else 1.0
+        for i, name in enumerate(STEP_NAMES):
+            counts = np.asarray(<uint64_t[:2048]>self.page.steps[i].counts).copy()
+            result[name] = summarise(counts, self.page.steps[i].max_value, scale if i < STEP_ACK else 1.0)
+        return result

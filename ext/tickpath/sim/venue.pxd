@@ -1,0 +1,101 @@
+# The simulated venue as a gateway: takes orders, gives replies, advanced only by inputs and due times. Hot enough for
+# backtests; owned by the engine's thread; no clock, no I/O. Its assumptions are written down in docs/simulation.md.
+#
+# It looks at the engine's own book and top (the recorded market), never changes them, and keeps the queue position of
+# our resting orders. Requests and replies wait in two FIFO queues: with constant latencies their due times only rise.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from tickpath.market.book cimport Book
+from tickpath.market.instruments cimport InstrumentTable
+from tickpath.signals.state cimport Top
+from tickpath.types cimport ExecReport, Slot
+
+cdef enum: SIM_REQUESTS = 8192
+cdef enum: SIM_REPLIES = 16384
+cdef enum: SIM_RESTING = 2048
+cdef enum: SIM_TAKEN = 32
+
+cdef struct SimRequest:
+    int64_t due_ns
+    uint64_t request_id               # order of arrival where due times are equal
+    uint64_t order_ordinal
+    int64_t price_ticks
+    int64_t qty_lots
+    uint32_t instrument
+    uint8_t is_cancel
+    uint8_t side
+    uint8_t order_type
+    uint8_t time_in_force
+
+cdef struct SimOrder:
+    uint64_t order_ordinal
+    uint64_t venue_order_id
+    int64_t price_ticks
+    int64_t leaves_lots
+    int64_t cum_lots
+    int64_t queue_ahead_lots          # displayed quantity that is served before us
+    uint32_t instrument
+    uint8_t side
+
+# Displayed quantity that our own aggressive orders have already taken at a price, until the venue shows it anew.
+cdef struct SimTaken:
+    uint32_t instrument
+    uint32_t side                     # book side that was hit
+    int64_t price_ticks
+    int64_t shown_lots                # as displayed when we hit it
+    int64_t taken_lots
+
+cdef struct SimReply:
+    int64_t due_ns
+    uint64_t reply_id
+    ExecReport report
+
+cdef struct SimVenue:
+    const InstrumentTable* instruments
+    const Book* books
+    const Top* tops
+    SimRequest* requests
+    SimReply* replies
+    uint64_t request_head
+    uint64_t request_tail
+    uint64_t reply_head
+    uint64_t reply_tail
+    uint64_t next_id
+    SimOrder resting[2048]            # in order of arrival: time priority among our own
+    int32_t resting_count
+    SimTaken taken[32]
+    int32_t taken_next
+    int64_t order_latency_ns
+    int64_t reply_latency_ns
+    int64_t maker_fee_e8              # rate x 1e8
+    int64_t taker_fee_e8
+    uint64_t reject_threshold         # a draw below it rejects the order
+    uint64_t random_state
+    uint64_t next_venue_order_id
+    uint64_t next_trade_id
+    uint64_t dropped_requests         # queue full: cannot happen while risk bounds open orders; counted all the same
+    uint64_t fills
+    uint64_t rejects
+
+# ---- hot
+cdef void sim_submit(SimVenue* s, uint64_t order_ordinal, uint32_t instrument, int side, int order_type,
+                     int time_in_force, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+cdef void sim_cancel(SimVenue* s, uint64_t order_ordinal, uint32_t instrument, int64_t now_ns) noexcept nogil
+# When the venue next has something to do; INT64_MAX when it has not.
+cdef inline int64_t sim_next_due(const SimVenue* s) noexcept nogil:
+    cdef int64_t due = 0x7FFFFFFFFFFFFFFFLL
+    if s.request_head != s.request_tail:
+        due = s.requests[s.request_head & (SIM_REQUESTS - 1)].due_ns
+    if s.reply_head != s.reply_tail and s.replies[s.reply_head & (SIM_REPLIES - 1)].due_ns < due:
+        due = s.replies[s.reply_head & (SIM_REPLIES - 1)].due_ns
+    return due
+# Do the earliest thing. True when it is a reply that has reached us, then in `report`.
+cdef bint sim_step(SimVenue* s, ExecReport* report) noexcept nogil
+# The market moved: records of one message that the engine has applied, received at now_ns.
+cdef void sim_on_market(SimVenue* s, const Slot* records, int32_t count, int64_t now_ns) noexcept nogil
+
+# ---- cold
+cdef SimVenue* sim_new(const InstrumentTable* instruments, const Book* books, const Top* tops, int64_t order_latency_ns,
+                       int64_t reply_latency_ns, int64_t maker_fee_e8, int64_t taker_fee_e8, double reject_probability,
+                       uint64_t seed) noexcept nogil
+cdef void sim_free(SimVenue* s) noexcept nogil

@@ -1,0 +1,106 @@
+"""The strategy interface. `Strategy` is what a Python strategy derives from; CompiledStrategy what a compiled one does."""
+
+
+cdef uint64_t ctx_set_timer(StrategyContext* ctx, int64_t due_ns) noexcept nogil:
+    cdef TimerQueue* q = ctx.timers
+    cdef int i
+    if q.count >= TIMER_CAPACITY:
+        q.overflow_count += 1
+        return 0
+    q.next_id += 1
+    # Insertion into a descending array: the earliest stands last. Equal due times keep the order of their ids.
+    i = q.count
+    while i > 0 and q.items[i - 1].due_ns <= due_ns:
+        q.items[i] = q.items[i - 1]
+        i -= 1
+    q.items[i].due_ns = due_ns
+    q.items[i].timer_id = q.next_id
+    q.items[i].strategy = ctx.strategy
+    q.count += 1
+    return q.next_id
+
+
+cdef class CompiledStrategy:
+    """Base of compiled strategies. Parameters: name : str.  parameters : dict of the strategy's own settings."""
+    def __init__(self, name="", parameters=None):
+        self.name = name
+        self.parameters = dict(parameters or {})
+
+    cdef void on_start(self, StrategyContext* ctx) noexcept nogil:
+        pass
+
+    cdef void on_book(self, StrategyContext* ctx, uint32_t instrument) noexcept nogil:
+        pass
+
+    cdef void on_quote(self, StrategyContext* ctx, const QuoteEvent* quote) noexcept nogil:
+        pass
+
+    cdef void on_trade(self, StrategyContext* ctx, const TradeEvent* trade) noexcept nogil:
+        pass
+
+    cdef void on_bar(self, StrategyContext* ctx, const BarEvent* bar) noexcept nogil:
+        pass
+
+    cdef void on_signal(self, StrategyContext* ctx, const SignalEvent* signal) noexcept nogil:
+        pass
+
+    cdef void on_order(self, StrategyContext* ctx, const OrderStateEvent* order) noexcept nogil:
+        pass
+
+    cdef void on_fill(self, StrategyContext* ctx, const FillEvent* fill) noexcept nogil:
+        pass
+
+    cdef void on_timer(self, StrategyContext* ctx, const TimerEvent* timer) noexcept nogil:
+        pass
+
+    cdef void on_command(self, StrategyContext* ctx, const CommandEvent* command) noexcept nogil:
+        pass
+
+    cdef void on_stop(self, StrategyContext* ctx) noexcept nogil:
+        pass
+
+
+class Strategy:
+    """Base of Python strategies: override the callbacks you want, each `(self, ctx, event)`.
+
+    An event and everything it refers to is valid only until the callback returns: copy what you keep. Actions are asked
+    for through `ctx` (submit, cancel, set_timer); their results arrive as later events.
+
+    Parameters: parameters : dict, from the configuration.
+    """
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+
+    def on_start(self, ctx, event):
+        """Once, before the first input. `event` is None."""
+
+    def on_book(self, ctx, event):
+        """A whole book message was applied."""
+
+    def on_quote(self, ctx, event):
+        """The venue sent a new best bid and ask."""
+
+    def on_trade(self, ctx, event):
+        """A trade on the public tape."""
+
+    def on_bar(self, ctx, event):
+        """A bar closed."""
+
+    def on_signal(self, ctx, event):
+        """A signal was computed."""
+
+    def on_order(self, ctx, event):
+        """An order of this strategy changed its state, or was refused by risk."""
+
+    def on_fill(self, ctx, event):
+        """An order of this strategy was filled, wholly or in part."""
+
+    def on_timer(self, ctx, event):
+        """A timer of this strategy is due."""
+
+    def on_command(self, ctx, event):
+        """An operator's command was executed."""
+
+    def on_stop(self, ctx, event):
+        """Once, before the run ends. `event` is None."""

@@ -1,0 +1,1 @@
+"""Message kinds of decoded frames (MessageKind)."""

@@ -53,6 +53,8 @@ cdef class Session:
     cdef FrameEvent pending_head              # a journaled frame whose records have not all come yet
     cdef int32_t pending_count
     cdef int32_t pending_wanted
+    cdef ExecReport held_report               # a journaled reply whose second slot has not come yet
+    cdef bint held
     cdef readonly bint feed_ended
     cdef readonly uint64_t foreign_records    # records in a journal that cannot be an input: counted, never guessed
 
@@ -215,14 +217,22 @@ cdef class Session:
             if self.pending_wanted == 0:
                 self._on_recorded_frame()
             return 1
-        if record.type == EV_EXEC_REPORT:
+        if self.held:
+            self.held = False
+            memcpy(<char*>&self.held_report + SLOT_BYTES, record, SLOT_BYTES)
             if self.sim == NULL:
-                if left < 2:
-                    self.foreign_records += 1
-                    return 1
+                self._advance(self.held_report.ts_recv_ns)
+                engine_on_input(self.core, <const Slot*>&self.held_report)
+            return 1
+        if record.type == EV_EXEC_REPORT:
+            if left < 2:
+                memcpy(&self.held_report, record, SLOT_BYTES)
+                self.held = True
+                return 1
+            if self.sim == NULL:
                 self._advance(record.ts_recv_ns)
                 engine_on_input(self.core, record)
-            return 2 if left >= 2 else 1
+            return 2
         if record.type == EV_COMMAND or record.type == EV_CLOCK:
             self._advance(record.ts_recv_ns)
             engine_on_input(self.core, record)

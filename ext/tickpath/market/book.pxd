@@ -27,7 +27,7 @@ cdef struct Ladder:
     uint64_t* bits                    # one bit a price
     uint64_t* summary                 # one bit a word of `bits`
     FarLevel* far
-    int64_t best_ticks                # PRICE_TICKS_NONE when the window holds no level of this side
+    int64_t best_ticks                # after a whole message: the true best, even if it lies outside the window
     int64_t level_count               # levels inside the window
     int64_t far_count
 
@@ -41,6 +41,7 @@ cdef struct Book:
     int32_t state                     # BookState
     int32_t crossed                   # best bid >= best ask after the last whole message
     int32_t overflowed                # a far map ran full: needs a new snapshot
+    int32_t unsettled                 # a far level changed that may be, or was, the best of its side
     int32_t chained                   # a first diff has bracketed the snapshot
     uint64_t last_update_id
     uint64_t snapshot_update_id
@@ -93,13 +94,16 @@ cdef inline void book_set_level(Book* b, int side, int64_t price_ticks, int64_t 
         if price_ticks == l.best_ticks:
             l.best_ticks = book_next_level(b, side, price_ticks)
 
-# The next level of a side behind price_ticks (below for bids, above for asks) inside the window, or PRICE_TICKS_NONE.
+# The next level of a side behind price_ticks (below for bids, above for asks), or PRICE_TICKS_NONE. From a price inside
+# the window it looks no further than the window's end.
 cdef inline int64_t book_next_level(const Book* b, int side, int64_t price_ticks) noexcept nogil:
     cdef const Ladder* l = &b.sides[side]
     cdef int64_t i = price_ticks & b.mask
     cdef int64_t w = i >> 6
     cdef uint64_t x
     cdef int64_t found
+    if unlikely(<uint64_t>(price_ticks - b.base_ticks) >= <uint64_t>b.window_ticks):
+        return book_next_far(b, side, price_ticks)
     if side == SIDE_ASKS:
         x = l.bits[w] & ~(((<uint64_t>1 << (i & 63)) << 1) - 1)
         if x == 0:
@@ -160,6 +164,7 @@ cdef int book_depth(const Book* b, int side, int64_t* price_ticks, int64_t* qty_
 
 # ---- cold
 cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+cdef int64_t book_next_far(const Book* b, int side, int64_t price_ticks) noexcept nogil
 cdef int64_t book_far_qty(const Book* b, int side, int64_t price_ticks) noexcept nogil
 cdef int book_init(Book* b, int64_t window_ticks) noexcept nogil
 cdef void book_clear(Book* b) noexcept nogil

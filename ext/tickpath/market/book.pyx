@@ -72,6 +72,7 @@ cdef void book_clear(Book* b) noexcept nogil:
         l.far_count = 0
     b.crossed = 0
     b.overflowed = 0
+    b.unsettled = 0
 
 
 # ---- far levels: open addressing, linear probing, deletion by shifting back (no tombstones, so it never degrades)
@@ -105,6 +106,12 @@ cdef void far_remove(Ladder* l, uint64_t i) noexcept nogil:
     l.far[i].price_ticks = PRICE_TICKS_NONE
 
 
+cdef inline bint better(int side, int64_t a, int64_t b) noexcept nogil:
+    if b == PRICE_TICKS_NONE:
+        return True
+    return a > b if side == SIDE_BIDS else a < b
+
+
 cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
     cdef Ladder* l = &b.sides[side]
     cdef uint64_t i = far_slot(price_ticks)
@@ -112,6 +119,8 @@ cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots)
         if l.far[i].price_ticks == price_ticks:
             if qty_lots == 0:
                 far_remove(l, i)
+                if price_ticks == l.best_ticks:
+                    b.unsettled = 1
             else:
                 l.far[i].qty_lots = qty_lots
             return
@@ -124,12 +133,8 @@ cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots)
     l.far[i].price_ticks = price_ticks
     l.far[i].qty_lots = qty_lots
     l.far_count += 1
-
-
-cdef inline bint better(int side, int64_t a, int64_t b) noexcept nogil:
-    if b == PRICE_TICKS_NONE:
-        return True
-    return a > b if side == SIDE_BIDS else a < b
+    if better(side, price_ticks, l.best_ticks):
+        b.unsettled = 1
 
 
 cdef int64_t far_best(const Book* b, int side) noexcept nogil:
@@ -198,9 +203,6 @@ cdef void move_window(Book* b, int64_t centre_ticks) noexcept nogil:
             k += 1
         b.base_ticks = old_base
     b.base_ticks = base
-    for side in range(2):
-        l = &b.sides[side]
-        l.best_ticks = window_best(b, side)
 
 
 cdef int64_t window_best(const Book* b, int side) noexcept nogil:
@@ -217,22 +219,55 @@ cdef inline bint near_edge(const Book* b, int64_t price_ticks) noexcept nogil:
             or price_ticks >= b.base_ticks + b.window_ticks - b.window_ticks // 8)
 
 
+cdef int64_t true_best(const Book* b, int side) noexcept nogil:
+    cdef int64_t best = window_best(b, side)
+    cdef int64_t far = far_best(b, side)
+    return far if far != PRICE_TICKS_NONE and better(side, far, best) else best
+
+
+cdef int64_t book_next_far(const Book* b, int side, int64_t price_ticks) noexcept nogil:
+    """The next level behind a price that lies outside the window: slow, for books wider than their window."""
+    cdef const Ladder* l = &b.sides[side]
+    cdef int64_t found = PRICE_TICKS_NONE
+    cdef int64_t i, p
+    if l.far_count > 0:
+        for i in range(BOOK_FAR_LEVELS):
+            p = l.far[i].price_ticks
+            if p != PRICE_TICKS_NONE and better(side, price_ticks, p) and better(side, p, found):
+                found = p
+    p = window_best(b, side)
+    if p != PRICE_TICKS_NONE and better(side, price_ticks, p) and better(side, p, found):
+        found = p
+    return found
+
+
 cdef void settle_window(Book* b) noexcept nogil:
-    """After a message: keep both bests well inside the window, and never let a far level be the true best."""
-    cdef int side
-    cdef int64_t best, far
-    for side in range(2):
-        best = b.sides[side].best_ticks
-        if unlikely(best == PRICE_TICKS_NONE and b.sides[side].far_count > 0):
-            far = far_best(b, side)
-            if b.sides[1 - side].best_ticks == PRICE_TICKS_NONE:
-                move_window(b, far)
-            elif abs64(far - b.sides[1 - side].best_ticks) < b.window_ticks // 2:
-                move_window(b, (far + b.sides[1 - side].best_ticks) // 2)
-        elif unlikely(best != PRICE_TICKS_NONE and near_edge(b, best)
-                      and (b.sides[1 - side].best_ticks == PRICE_TICKS_NONE
-                           or abs64(best - b.sides[1 - side].best_ticks) < b.window_ticks // 2)):
-            move_window(b, best)
+    """After a message: both bests are true, and well inside the window unless the spread is wider than most of it."""
+    cdef int64_t bid = b.sides[SIDE_BIDS].best_ticks
+    cdef int64_t ask = b.sides[SIDE_ASKS].best_ticks
+    if likely(not b.unsettled and bid != PRICE_TICKS_NONE and ask != PRICE_TICKS_NONE
+              and (ask - bid >= b.window_ticks // 2 or bid - ask >= b.window_ticks // 2
+                   or not (near_edge(b, bid) or near_edge(b, ask)))):
+        return
+    if (not b.unsettled and (bid != PRICE_TICKS_NONE or b.sides[SIDE_BIDS].far_count == 0)
+            and (ask != PRICE_TICKS_NONE or b.sides[SIDE_ASKS].far_count == 0)
+            and (bid == PRICE_TICKS_NONE or not near_edge(b, bid)) and (ask == PRICE_TICKS_NONE or not near_edge(b, ask))):
+        return
+    b.unsettled = 0
+    bid = true_best(b, SIDE_BIDS)
+    ask = true_best(b, SIDE_ASKS)
+    if bid == PRICE_TICKS_NONE and ask == PRICE_TICKS_NONE:
+        b.sides[SIDE_BIDS].best_ticks = b.sides[SIDE_ASKS].best_ticks = PRICE_TICKS_NONE
+        return
+    if bid == PRICE_TICKS_NONE:
+        move_window(b, ask)
+    elif ask == PRICE_TICKS_NONE or abs64(ask - bid) >= b.window_ticks // 2:
+        move_window(b, bid)
+    else:
+        move_window(b, bid + (ask - bid) // 2)
+    b.unsettled = 0
+    b.sides[SIDE_BIDS].best_ticks = bid
+    b.sides[SIDE_ASKS].best_ticks = ask
 
 
 cdef inline int64_t abs64(int64_t v) noexcept nogil:
@@ -429,13 +464,14 @@ cdef class OrderBook:
     def levels(self):
         """({price_ticks: qty_lots} of bids, of asks), every level, also those outside the window. For checks, not for speed."""
         cdef int side
-        cdef int64_t i
+        cdef int64_t i, price
         result = []
         for side in range(2):
             found = {}
-            rows = self._depth_array(side, <int>self.book.sides[side].level_count)
-            for price, qty in rows.tolist():
-                found[price] = qty
+            price = window_best(&self.book, side)
+            while price != PRICE_TICKS_NONE:
+                found[price] = self.book.sides[side].qty_lots[price & self.book.mask]
+                price = book_next_level(&self.book, side, price)
             for i in range(BOOK_FAR_LEVELS):
                 if self.book.sides[side].far[i].price_ticks != PRICE_TICKS_NONE:
                     found[self.book.sides[side].far[i].price_ticks] = self.book.sides[side].far[i].qty_lots

@@ -1,6 +1,7 @@
 """The feed lane from Python: FeedLaneWriter in a feeder process, FeedLaneReader held by the engine."""
 import mmap
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 from tickpath.shm.atomics cimport load_acquire_u64, store_release_u64
@@ -56,7 +57,21 @@ cdef class FeedLaneReader:
 
     @property
     def backlog_bytes(self):
-        return load_acquire_u64(self.feed.written) - self.feed.position
+        return load_acquire_u64(self.feed.written) - self.feed.position        # F2, see F1
+
+    def try_read(self):
+        """Take the next entry, copied: (ts_recv_ns, instrument, frame bytes; None at the feed's end), or None."""
+        cdef const FeedEntry* entry = feed_next(&self.feed)
+        cdef FeedEntry head
+        if entry == NULL:
+            return None
+        # A copy: turning a field of a const struct into a Python object sends Cython 3.3.1 into an endless loop.
+        head = entry[0]
+        frame = None
+        if not head.flags & FEED_END:
+            frame = PyBytes_FromStringAndSize(<const char*>entry + FEED_ENTRY_BYTES, head.frame_bytes)
+        feed_release(&self.feed, entry)
+        return head.ts_recv_ns, head.instrument, frame
 
 
 cdef class FeedLaneWriter:
@@ -81,13 +96,13 @@ cdef class FeedLaneWriter:
 
     @property
     def max_frame_bytes(self):
-        """The largest frame a lane takes: a quarter of its ring."""
-        return (self.mask + 1) // 4
+        """The largest frame a lane takes: with its entry header a quarter of its ring."""
+        return (self.mask + 1) // 4 - FEED_ENTRY_BYTES
 
     @property
     def drained(self):
         """True when the reader has released everything written so far."""
-        return load_acquire_u64(self.read) == self.position
+        return load_acquire_u64(self.read) == self.position                    # F4, see F3
 
     def try_write(self, bytes frame, int64_t ts_recv_ns, uint32_t instrument=0xFFFFFFFF):
         """Append one frame; False when the lane is full. ts_recv_ns: epoch ns."""
@@ -107,7 +122,7 @@ cdef class FeedLaneWriter:
         cdef uint64_t used = self.position - load_acquire_u64(self.read)       # F4, see F3
         cdef FeedEntry* entry
         if need > capacity // 4:
-            raise ValueError(f"frame: expected at most {capacity // 4} bytes, found {size}")
+            raise ValueError(f"frame: expected at most {capacity // 4 - FEED_ENTRY_BYTES} bytes, found {size}")
         if used + skip + need > capacity:
             return False
         if skip:

@@ -4,8 +4,9 @@
 # When it is full: the oldest slot is overwritten. A reader that was lapped learns exactly how many slots it missed
 # and never sees a torn one.
 #
-# A segment is: 128-byte segment header, padding to RING_HEADER_BYTES with `head` at RING_HEAD_OFFSET, then a
-# power-of-two number of 64-byte slots. The slot of sequence s is slots[s & mask]; sequences start at 1.
+# A segment is: 128-byte segment header, padding to RING_HEADER_BYTES with `head` at RING_HEAD_OFFSET and `first` (the
+# sequence this ring began with, 1 unless told) at RING_FIRST_OFFSET, then a power-of-two number of 64-byte slots. The
+# slot of sequence s is slots[s & mask].
 #
 # The protocol of one slot, and what each access pairs with:
 #   W1 store 0 to slot.seq (relaxed), W2 release fence, W3 payload stores (relaxed), W4 store s to slot.seq (release)
@@ -13,7 +14,7 @@
 #   R1 reads W4's s: everything of W3 is visible to R2 (release/acquire on slot.seq).
 #   R2 reads a later lap's W3: by W2 -> R3 the reader's R4 then sees that lap's W1 or W4, not s, and drops the copy.
 #   H1 store head (release) after the last slot of an input; H2 load head (acquire): a reader that is told `head` finds
-#   every slot up to it (until it is lapped).
+#   every slot up to it (until it is lapped), and `first`, which is stored once, before the first H1.
 from libc.stdint cimport int64_t, uint64_t
 
 from tickpath.shm.atomics cimport copy_to_shared, fence_release, store_relaxed_u64, store_release_u64
@@ -21,6 +22,7 @@ from tickpath.types cimport Slot
 
 cdef enum: RING_HEADER_BYTES = 4096
 cdef enum: RING_HEAD_OFFSET = 128
+cdef enum: RING_FIRST_OFFSET = 192
 
 cdef struct RingWriter:
     Slot* slots
@@ -31,6 +33,7 @@ cdef struct RingWriter:
 cdef struct RingReader:
     const Slot* slots
     const uint64_t* head
+    const uint64_t* first         # shared; a sequence below it was never in this ring
     uint64_t mask
     uint64_t next_seq             # of the slot to be read next
     uint64_t missed_slots         # lost to laps, exact

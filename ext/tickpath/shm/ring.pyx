@@ -8,7 +8,7 @@ import mmap
 import numpy as np
 
 from libc.stdint cimport uint8_t
-from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64, load_relaxed_u64
+from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64, load_relaxed_u64, store_relaxed_u64
 from tickpath.types cimport SLOT_BYTES
 
 from tickpath.shm.segment import HEADER_BYTES, SegmentError, attach_segment
@@ -19,7 +19,7 @@ HEADER_SIZE = RING_HEADER_BYTES
 
 cdef long ring_read(RingReader* r, Slot* out, long max_slots) noexcept nogil:
     cdef long n = 0
-    cdef uint64_t seq, head, oldest
+    cdef uint64_t seq, head, first, oldest
     cdef const Slot* slot
     while n < max_slots:
         slot = r.slots + (r.next_seq & r.mask)
@@ -34,6 +34,12 @@ cdef long ring_read(RingReader* r, Slot* out, long max_slots) noexcept nogil:
                 continue
             seq = 0
         head = load_acquire_u64(r.head)                                        # H2, see H1
+        first = load_relaxed_u64(r.first)
+        if r.next_seq < first:
+            r.next_seq = first                                                 # not missed: this ring never held them
+            continue
+        if seq > head:
+            head = seq             # the slot itself tells of a later lap whose input is not finished yet
         if seq < r.next_seq and head < r.next_seq:
             break                                                              # not written yet
         if head >= r.next_seq and head - r.next_seq <= (r.mask >> 1) and seq < r.next_seq:
@@ -43,6 +49,8 @@ cdef long ring_read(RingReader* r, Slot* out, long max_slots) noexcept nogil:
             oldest = r.next_seq + 1
         else:
             oldest = head - r.mask + (r.mask >> 3)
+        if oldest < first:
+            oldest = first
         if oldest <= r.next_seq:
             break                                                              # head not told yet: look again later
         if n > 0:
@@ -80,7 +88,9 @@ cdef class EventWriter:
         self.ring.head = <uint64_t*>&memory[RING_HEAD_OFFSET]
         self.ring.mask = slots - 1
         self.ring.next_seq = first_seq
-        store_release_u64(self.ring.head, first_seq - 1)
+        # Readers load `first` after `head`: relaxed is enough before the release.
+        store_relaxed_u64(<uint64_t*>&memory[RING_FIRST_OFFSET], first_seq)
+        store_release_u64(self.ring.head, first_seq - 1)                       # H1, see H2
 
     @staticmethod
     def local(slot_count):
@@ -110,25 +120,30 @@ cdef class EventWriter:
 cdef class EventReader:
     """The reading end: never blocks, never writes, never slows the writer.
 
-    Parameters: buffer : the ring's memory (may be read-only).  start : "oldest", "latest" or a sequence number.
+    Parameters: buffer : the ring's memory (may be read-only).  start : "oldest", "latest" or a sequence number; one
+                below the first the ring ever held begins there.
     """
     def __cinit__(self, buffer, start="oldest", segment=None):
         cdef const uint8_t[::1] memory = buffer
         cdef uint64_t slots = _check_size(memory.shape[0])
-        cdef uint64_t head
+        cdef uint64_t head, first
         self._buffer = memory
         self._segment = segment
         self.ring.slots = <const Slot*>&memory[RING_HEADER_BYTES]
         self.ring.head = <const uint64_t*>&memory[RING_HEAD_OFFSET]
+        self.ring.first = <const uint64_t*>&memory[RING_FIRST_OFFSET]
         self.ring.mask = slots - 1
         self.ring.missed_slots = 0
-        head = load_acquire_u64(self.ring.head)
+        head = load_acquire_u64(self.ring.head)                                # H2, see H1
+        first = load_relaxed_u64(self.ring.first)
         if start == "latest":
             self.ring.next_seq = head + 1
         elif start == "oldest":
             self.ring.next_seq = 1 if head <= slots else head - slots + 1
         else:
             self.ring.next_seq = start
+        if self.ring.next_seq < first:
+            self.ring.next_seq = first
         self._scratch_count = 0
 
     @staticmethod
@@ -163,6 +178,8 @@ cdef class EventReader:
         """The next slots, copied and checked: array of SLOT_DTYPE, shape (n,), n may be 0. A batch has no gap inside."""
         cdef uint8_t[::1] memory
         cdef long n
+        if max_slots < 1:
+            raise ValueError(f"max_slots: expected at least 1, found {max_slots}")
         if self._scratch_count < max_slots:
             self._scratch = np.empty(max_slots, SLOT_DTYPE)
             memory = self._scratch.view(np.uint8)
@@ -186,7 +203,9 @@ cdef class EventReader:
     def view(self):
         """The slots in memory, no copy: array of SLOT_DTYPE, shape (slot_count,), read-only. A slot may change while it
         is looked at: compare its `seq` before and after."""
-        return np.frombuffer(self._buffer, SLOT_DTYPE, self.ring.mask + 1, RING_HEADER_BYTES)
+        slots = np.frombuffer(self._buffer, SLOT_DTYPE, self.ring.mask + 1, RING_HEADER_BYTES)
+        slots.flags.writeable = False          # also where the reader was given the writer's own memory
+        return slots
 
 
 def records(slots, kind):

@@ -14,8 +14,11 @@ Every segment opens with the same 128-byte header, so that a reader of another v
     56      slot_count    u64, kind-specific
     64      instance      64 bytes, zero-padded UTF-8
 
-Names are `/tickpath.<instance>.<kind>`. Errors are SegmentError, text: expected, found, where.
+Names are `/tickpath.<instance>.<kind>`. A segment is filled under a name of its own and then linked to the final one, so
+that nobody ever finds one without its header. Errors are SegmentError, text: expected, found, where.
 """
+import contextlib
+import fcntl
 import mmap
 import os
 import re
@@ -29,6 +32,7 @@ MAGIC = b"TICKPATH"
 HEADER = struct.Struct("<8sIIQQQQQQ64s")
 HEADER_BYTES = 128
 KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4}
+SHM_DIR = "/dev/shm"              # where Linux keeps POSIX shared memory (shm_overview(7))
 
 
 class SegmentError(Exception):
@@ -75,17 +79,15 @@ class Segment:
 
     def close(self):
         """Unmaps where nobody else still holds a view; the owner also removes the name."""
-        if self._owner:
-            self._owner = False
-            try:
+        # A forked child inherits this object, but the segment stays its parent's.
+        if self._owner and self.pid == os.getpid():
+            with contextlib.suppress(posix_ipc.ExistentialError):
                 posix_ipc.unlink_shared_memory(self.name)
-            except posix_ipc.ExistentialError:
-                pass
-        self.buffer.release()
-        try:
+        self._owner = False
+        # A compiled reader or writer that still holds the memory refuses this; the mapping then goes with it.
+        with contextlib.suppress(BufferError):
+            self.buffer.release()
             self.mapping.close()
-        except BufferError:
-            pass            # a compiled reader still holds the memory; the mapping goes with it
 
     def __enter__(self):
         return self
@@ -100,27 +102,39 @@ def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o
     A segment of the same name whose owner is dead is removed first; one whose owner lives raises SegmentError.
     """
     name = segment_name(instance, kind)
+    kind_number = _kind_number(kind)
+    pid = os.getpid()
+    pid_start = process_start_ticks(pid)
     reclaim_if_stale(instance, kind)
+    unfinished = f"{name}.new-{pid}"
+    with contextlib.suppress(posix_ipc.ExistentialError):
+        posix_ipc.unlink_shared_memory(unfinished)         # of a process that had our pid and was killed here
+    shm = posix_ipc.SharedMemory(unfinished, posix_ipc.O_CREX, mode=mode)
     try:
-        shm = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=mode)
-    except posix_ipc.ExistentialError:
-        raise SegmentError(f"{name}: expected no such segment, found one: instance {instance!r} is running") from None
-    try:
+        os.fchmod(shm.fd, mode)                            # the umask took bits off: a lane's client needs its 0660
         try:
             os.posix_fallocate(shm.fd, 0, size_bytes)
         except OSError as e:
             raise SegmentError(f"{name}: expected {size_bytes} bytes of shared memory, found {e.strerror}") from None
         mapping = mmap.mmap(shm.fd, size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
-    except BaseException:
-        shm.unlink()
-        raise
+        mapping[:HEADER.size] = HEADER.pack(MAGIC, kind_number, LAYOUT_VERSION, LAYOUT_HASH, size_bytes, pid, pid_start,
+                                            epoch, slot_count, instance.encode())
+        try:
+            os.link(SHM_DIR + unfinished, SHM_DIR + name)
+        except FileExistsError:
+            raise SegmentError(f"{name}: expected no such segment, found one: instance {instance!r} is "
+                               "running") from None
     finally:
+        shm.unlink()
         shm.close_fd()
-    pid = os.getpid()
-    mapping[:HEADER.size] = HEADER.pack(MAGIC, KINDS[kind.split(".")[0]], LAYOUT_VERSION, LAYOUT_HASH, size_bytes, pid,
-                                        process_start_ticks(pid), epoch, slot_count, instance.encode())
-    header = (kind, pid, process_start_ticks(pid), epoch, slot_count, instance)
-    return Segment(name, mapping, header, owner=True)
+    return Segment(name, mapping, (kind, pid, pid_start, epoch, slot_count, instance), owner=True)
+
+
+def _kind_number(kind):
+    number = KINDS.get(kind.split(".")[0])
+    if number is None:
+        raise SegmentError(f"segment kind: expected one of {', '.join(KINDS)}, found {kind!r}")
+    return number
 
 
 def attach_segment(instance, kind, *, writable=False):
@@ -147,7 +161,7 @@ def check_header(mapping, name, kind, size_bytes):
     """Validate a segment header; returns (kind, pid, pid_start, epoch, slot_count, instance)."""
     magic, found_kind, version, layout_hash, size, pid, pid_start, epoch, slot_count, instance = HEADER.unpack(
         mapping[:HEADER.size])
-    for what, expected, found in (("magic", MAGIC, magic), ("kind", KINDS[kind.split(".")[0]], found_kind),
+    for what, expected, found in (("magic", MAGIC, magic), ("kind", _kind_number(kind), found_kind),
                                   ("layout version", LAYOUT_VERSION, version),
                                   ("layout hash", f"{LAYOUT_HASH:016x}", f"{layout_hash:016x}"),
                                   ("size", size_bytes, size)):
@@ -165,14 +179,22 @@ def reclaim_if_stale(instance, kind):
         return False
     try:
         head = os.pread(shm.fd, HEADER.size, 0)
+        if len(head) == HEADER.size and head[:8] == MAGIC:
+            fields = HEADER.unpack(head)
+            if process_start_ticks(fields[5]) == fields[6]:
+                return False
+        # Two processes may find the same dead owner: whoever comes second must not remove the first one's new segment.
+        # The lock is on the segment itself, and the name is compared with it while the lock is held.
+        try:
+            fcntl.flock(shm.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.stat(SHM_DIR + name).st_ino != os.fstat(shm.fd).st_ino:
+                return False
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        posix_ipc.unlink_shared_memory(name)
+        return True
     finally:
         shm.close_fd()
-    if len(head) == HEADER.size and head[:8] == MAGIC:
-        fields = HEADER.unpack(head)
-        if process_start_ticks(fields[5]) == fields[6]:
-            return False
-    posix_ipc.unlink_shared_memory(name)
-    return True
 
 
 def list_segments(instance):

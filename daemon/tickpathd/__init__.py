@@ -1,0 +1,2 @@
+"""The tickpath processes and the `tickpath` command."""
+__version__ = "0.1.0"

@@ -1,0 +1,503 @@
+"""The configuration: frozen structs, validated once at load.
+
+Layers, later wins: defaults < files in order < environment TICKPATH__SECTION__KEY < --set a.b=c. Unknown keys are errors.
+Errors: ConfigError, text "FILE: $.path: expected …, found …".
+"""
+import difflib
+import json
+import math
+import os
+import re
+import tomllib
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct, field
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text says where, what was expected and what was found."""
+
+
+def _m(meaning, unit=""):
+    return Meta(description=meaning, extra_json_schema={"unit": unit} if unit else None)
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Instance(_Section):
+    name: Annotated[str, _m("name of the instance: segments, journal and order ids carry it")] = "demo"
+    mode: Annotated[str, _m("backtest, paper or live; live needs --live as well")] = "paper"
+    seed: Annotated[int, _m("seed of the strategies' random numbers")] = 1
+    strategy_path: Annotated[list[str], _m("directories of user strategies, relative to the configuration file")] = []
+    sigterm_policy: Annotated[str, _m("what SIGTERM does with open orders: leave, cancel or flatten")] = "cancel"
+    durability: Annotated[str, _m("when an intent counts as recorded: process or disk")] = "process"
+    core: Annotated[int, _m("processor the engine is pinned to; -1 = not pinned")] = -1
+    poll: Annotated[str, _m("sleep, or busy: the engine's loop never sleeps")] = "sleep"
+
+
+class Venue(_Section):
+    kind: Annotated[str, _m("binance_spot, …, or capture:<path or glob>")]
+    ws_url: Annotated[str, _m("market streams")] = ""
+    ws_api_url: Annotated[str, _m("order entry")] = ""
+    rest_url: Annotated[str, _m("snapshots and instruments")] = ""
+    ca_file: Annotated[str, _m("extra trust anchor")] = ""
+    credentials: Annotated[str, _m("a reference, never the key itself")] = ""
+    symbols: Annotated[list[str], _m("what to subscribe, as BASE/QUOTE")] = []
+    capture_protocol: Annotated[str, _m("whose messages a capture holds")] = "binance_spot"
+    pace: Annotated[str, _m("of a capture: recorded, or fast")] = "recorded"
+
+
+class Instrument(_Section):
+    venue: Annotated[str, _m("name of its venue section")]
+    symbol: Annotated[str, _m("BASE/QUOTE")]
+    venue_symbol: Annotated[str, _m("the venue's own spelling")]
+    tick_size: Annotated[str, _m("price increment, decimal text")]
+    lot_size: Annotated[str, _m("unit of quantities, decimal text; as fine as the book shows them")]
+    order_qty_step: Annotated[str, _m("order quantities are multiples of it; empty = lot_size")] = ""
+    min_notional: Annotated[str, _m("least price x quantity of an order", "quote asset")] = "0"
+    book_window_ticks: Annotated[int, _m("fast part of the book, power of two", "ticks")] = 65536
+
+
+class AccountLimits(_Section):
+    max_position_usd: Annotated[float, _m("position of an instrument, worst case", "USD")] = 100000.0
+    max_portfolio_concentration: Annotated[float, _m("share of one instrument", "fraction")] = 0.25
+    max_leverage: Annotated[float, _m("gross exposure over equity")] = 3.0
+    max_order_size_usd: Annotated[float, _m("notional of one order", "USD")] = 10000.0
+    max_order_rate_per_min: Annotated[int, _m("orders in any 60 s", "orders/min")] = 60
+    max_drawdown_pct: Annotated[float, _m("from the equity's peak", "fraction")] = 0.10
+    monthly_drawdown_pct: Annotated[float, _m("within a month", "fraction")] = 0.15
+    max_total_position_pct: Annotated[float, _m("of net assets", "fraction")] = 0.95
+    daily_loss_pct: Annotated[float, _m("within a day", "fraction")] = 0.05
+    var_limit_1d_95: Annotated[float, _m("1-day value at risk, 95 %", "USD")] = 5000.0
+    var_limit_1d_99: Annotated[float, _m("1-day value at risk, 99 %", "USD")] = 7500.0
+    var_max_age_s: Annotated[float, _m("oldest VaR figure that counts", "s")] = 300.0
+    margin_buffer: Annotated[float, _m("of margin kept free", "fraction")] = 0.20
+    margin_call_threshold: Annotated[float, _m("free margin that raises an alarm", "fraction")] = 0.05
+
+
+class StrategyLimits(_Section):
+    max_position_pct: Annotated[float, _m("of net assets", "fraction")] = 0.02
+    max_leverage: Annotated[float, _m("gross exposure over the strategy's equity")] = 2.0
+    max_consecutive_losses: Annotated[int, _m("losing trades in a row")] = 5
+    min_rolling_sharpe: Annotated[float, _m("floor of the rolling Sharpe ratio")] = 1.0
+    max_trades_per_day: Annotated[int, _m("fills in a day")] = 200
+
+
+class InstrumentLimits(_Section):
+    max_position_pct: Annotated[float, _m("of net assets", "fraction")] = 0.05
+    max_pct_of_daily_volume: Annotated[float, _m("of the instrument's daily volume", "fraction")] = 0.10
+    max_daily_volatility_pct: Annotated[float, _m("above it no order", "fraction")] = 0.50
+    stop_loss_pct: Annotated[float, _m("loss at which a position is closed", "fraction")] = 0.02
+    take_profit_pct: Annotated[float, _m("gain at which a position is closed", "fraction")] = 0.06
+    max_order_qty: Annotated[str, _m("quantity of one order, decimal text", "base asset")] = "1000000"
+    max_open_orders: Annotated[int, _m("open orders of an instrument")] = 50
+    price_collar_bps: Annotated[float, _m("distance of an order's price from the mid", "bps")] = 100.0
+
+
+class Limits(_Section):
+    account: AccountLimits = field(default_factory=AccountLimits)
+    strategy: StrategyLimits = field(default_factory=StrategyLimits)
+    instrument: InstrumentLimits = field(default_factory=InstrumentLimits)
+    max_data_age_ms: Annotated[int, _m("older market data gives no order", "ms")] = 2000
+
+
+class StrategyModel(_Section):
+    path: Annotated[str, _m("ONNX file")] = ""
+    features: Annotated[list[str], _m("feature names")] = []
+
+
+class StrategyExecution(_Section):
+    order_type: Annotated[str, _m("limit or market")] = "limit"
+    limit_offset_bps: Annotated[float, _m("distance of a limit price", "bps")] = 5.0
+    timeout_s: Annotated[float, _m("after which an open order is cancelled", "s")] = 30.0
+
+
+class Strategy(_Section):
+    name: Annotated[str, _m("shown everywhere")]
+    kind: Annotated[str, _m("a built-in name, or module:Class")]
+    instrument: Annotated[str, _m("venue:BASE/QUOTE")]
+    parameters: Annotated[dict[str, float | int | str | bool], _m("the strategy's own")] = {}
+    model: StrategyModel = field(default_factory=StrategyModel)
+    execution: StrategyExecution = field(default_factory=StrategyExecution)
+    host: Annotated[str, _m("inline or process; empty = inline on a capture")] = ""
+
+
+class Signals(_Section):
+    bar_interval_s: Annotated[float, _m("length of the engine's bars", "s")] = 1.0
+    ema_fast: Annotated[int, _m("fast average of bar closes", "bars")] = 12
+    ema_slow: Annotated[int, _m("slow average of bar closes", "bars")] = 26
+    imbalance_levels: Annotated[int, _m("book levels in the imbalance")] = 5
+
+
+class Paper(_Section):
+    order_latency_us: Annotated[float, _m("from our send to the venue", "us")] = 5000.0
+    reply_latency_us: Annotated[float, _m("from the venue to us", "us")] = 2000.0
+    maker_fee_bps: Annotated[float, _m("fee of a resting fill", "bps")] = 10.0
+    taker_fee_bps: Annotated[float, _m("fee of a taking fill", "bps")] = 10.0
+    reject_probability: Annotated[float, _m("of an order, drawn from the seed", "fraction")] = 0.0
+    seed: Annotated[int, _m("of the simulated venue")] = 1
+
+
+class Storage(_Section):
+    dir: Annotated[str, _m("state directory; empty = $STATE_DIRECTORY or the user's state home")] = ""
+    ring_slots: Annotated[int, _m("event ring, power of two", "64-byte slots")] = 262144
+    feed_bytes: Annotated[int, _m("feed lane, power of two", "bytes")] = 8388608
+    fsync_interval_ms: Annotated[float, _m("group fsync of the journal", "ms")] = 50.0
+
+
+class Latency(_Section):
+    stamps: Annotated[bool, _m("measure every step")] = True
+
+
+class Config(_Section):
+    instance: Instance = field(default_factory=Instance)
+    venues: dict[str, Venue] = {}
+    instruments: list[Instrument] = []
+    limits: Limits = field(default_factory=Limits)
+    strategies: list[Strategy] = []
+    signals: Signals = field(default_factory=Signals)
+    paper: Paper = field(default_factory=Paper)
+    storage: Storage = field(default_factory=Storage)
+    latency: Latency = field(default_factory=Latency)
+
+
+ENFORCED_LIMITS = {
+    "account.max_position_usd", "account.max_order_size_usd", "account.max_order_rate_per_min",
+    "instrument.max_order_qty", "instrument.max_open_orders", "instrument.price_collar_bps", "max_data_age_ms"}
+CAPTURE_PROTOCOLS = ("binance_spot",)
+VENUE_KINDS = ("binance_spot", "binance_usdm", "coinbase", "kraken", "okx", "bybit")
+
+
+# ---- loading
+
+def load_config(paths, overrides=(), env=None, live=False):
+    """The validated Config of files, environment and overrides ("a.b=c"). live: the command line's second switch."""
+    tree, where = {}, "configuration"
+    for path in paths:
+        path = Path(path)
+        where = str(path)
+        _merge(tree, _resolve_paths(_read_file(path), path.parent))
+    for key, value in sorted((os.environ if env is None else env).items()):
+        if key.startswith("TICKPATH__"):
+            _set(tree, key[len("TICKPATH__"):].lower().split("__"), _value(value), f"environment {key}")
+    return _finish(tree, overrides, where, live)
+
+
+def apply_overrides(config, overrides):
+    """A Config with "a.b=c" settings changed."""
+    return _finish(json.loads(config_to_json(config)), overrides, "configuration", live=True)
+
+
+def _finish(tree, overrides, where, live):
+    for text in overrides:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError(f"--set: expected a.b=c, found {text!r}")
+        _set(tree, name.strip().split("."), _value(value.strip()), "--set")
+    try:
+        config = msgspec.convert(tree, Config, strict=True)
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"{where}: {_explain(e)}") from None
+    validate(config, where, live)
+    return config
+
+
+def _read_file(path):
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise ConfigError(f"{path}: expected a configuration file, found {e.strerror}") from None
+    try:
+        if path.suffix in (".yaml", ".yml"):
+            tree = yaml.safe_load(data)
+        elif path.suffix == ".json":
+            tree = json.loads(data)
+        else:
+            tree = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError) as e:
+        raise ConfigError(f"{path}: expected {path.suffix.lstrip('.') or 'TOML'}, found {str(e).splitlines()[0]}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: $: expected sections, found {type(tree).__name__}")
+    return tree
+
+
+def _resolve_paths(tree, base):
+    instance = tree.get("instance")
+    if isinstance(instance, dict) and isinstance(instance.get("strategy_path"), list):
+        instance["strategy_path"] = [str((base / p).resolve()) if isinstance(p, str) else p
+                                     for p in instance["strategy_path"]]
+    return tree
+
+
+def _merge(into, tree):
+    for key, value in tree.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _value(text):
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _set(tree, keys, value, where):
+    node = tree
+    for n, key in enumerate(keys):
+        last = n == len(keys) - 1
+        if isinstance(node, list):
+            if not key.isdigit() or int(key) >= len(node):
+                raise ConfigError(f"{where}: $.{'.'.join(keys)}: expected an index below {len(node)}, found {key!r}")
+            key = int(key)
+        elif not isinstance(node, dict):
+            raise ConfigError(f"{where}: $.{'.'.join(keys)}: expected a section at {key!r}, found a value")
+        if last:
+            node[key] = value
+        else:
+            node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
+
+
+def _explain(error):
+    text = str(error)
+    m = re.match(r"Object contains unknown field `(.+?)`(?: - at `(.*?)`)?$", text)
+    if m:
+        name, path = m[1], m[2] or "$"
+        known = _known_keys(path)
+        near = difflib.get_close_matches(name, known, 1, 0.5)
+        return (f"{path}.{name}: expected a known key{f' (did you mean {near[0]!r}?)' if near else ''}, "
+                f"one of {sorted(known)}, found {name!r}")
+    m = re.match(r"Object missing required field `(.+?)`(?: - at `(.*?)`)?$", text)
+    if m:
+        return f"{m[2] or '$'}.{m[1]}: expected a value, found none"
+    m = re.match(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.*?)`)?$", text)
+    if m:
+        return f"{m[3] or '$'}: expected {m[1]}, found {m[2]}"
+    return text
+
+
+def _known_keys(path):
+    struct = Config
+    for part in re.findall(r"\.(\w+)|\[(.*?)\]", path):
+        name = part[0]
+        fields = {f.encode_name: f.type for f in msgspec.structs.fields(struct)} if name else {}
+        kind = fields.get(name, struct)
+        for candidate in (kind, *getattr(kind, "__args__", ())):
+            if isinstance(candidate, type) and issubclass(candidate, Struct):
+                struct = candidate
+    return [f.encode_name for f in msgspec.structs.fields(struct)]
+
+
+# ---- validation
+
+def validate(config, where="configuration", live=False):
+    """Raise ConfigError for whatever types alone cannot say."""
+    def bad(path, expected, found):
+        raise ConfigError(f"{where}: $.{path}: expected {expected}, found {found!r}")
+
+    def positive(path, value, *, zero=False):
+        if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+            bad(path, "a number of at least 0" if zero else "a positive number", value)
+
+    def one_of(path, value, choices):
+        if value not in choices:
+            bad(path, f"one of {list(choices)}", value)
+
+    def power_of_two(path, value, low, high):
+        if value < low or value > high or value & (value - 1):
+            bad(path, f"a power of two from {low} to {high}", value)
+
+    def decimal_text(path, text, *, zero=False):
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            bad(path, "a decimal number as text", text)
+        if not value.is_finite() or value < 0 or (value == 0 and not zero):
+            bad(path, "a positive decimal number as text", text)
+        return value
+
+    i = config.instance
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", i.name):
+        bad("instance.name", "1 to 32 characters of [a-z0-9_-]", i.name)
+    one_of("instance.mode", i.mode, ("backtest", "paper", "live"))
+    one_of("instance.sigterm_policy", i.sigterm_policy, ("leave", "cancel", "flatten"))
+    one_of("instance.durability", i.durability, ("process", "disk"))
+    one_of("instance.poll", i.poll, ("sleep", "busy"))
+    if i.mode == "live":
+        if not live:
+            bad("instance.mode", "--live on the command line as well", "live")
+        bad("instance.mode", "paper (this version sends no order to a real venue)", "live")
+    if i.mode == "backtest":
+        bad("instance.mode", "paper (a capture at pace = \"fast\" is this version's backtest)", "backtest")
+    if i.sigterm_policy == "flatten":
+        bad("instance.sigterm_policy", "leave or cancel (this version cannot flatten)", i.sigterm_policy)
+    if i.durability == "disk":
+        bad("instance.durability", "process (this version has no other)", i.durability)
+    if not -1 <= i.core < 4096:
+        bad("instance.core", "-1 or a processor number", i.core)
+    if not 0 <= i.seed < 2 ** 32:
+        bad("instance.seed", "0 to 2^32 - 1", i.seed)
+    if len(config.venues) != 1:
+        bad("venues", "exactly one venue (this version)", sorted(config.venues))
+    for name, venue in config.venues.items():
+        base = f"venues.{name}"
+        if not venue.kind.startswith("capture:"):
+            known = venue.kind in VENUE_KINDS or venue.kind.startswith("ccxt:")
+            bad(f"{base}.kind", "capture:<path> (this version plays captures)" if known else
+                f"one of {[*VENUE_KINDS, 'ccxt:<id>', 'capture:<path>']}", venue.kind)
+        if venue.kind == "capture:":
+            bad(f"{base}.kind", "a path behind capture:", venue.kind)
+        one_of(f"{base}.capture_protocol", venue.capture_protocol, CAPTURE_PROTOCOLS)
+        one_of(f"{base}.pace", venue.pace, ("recorded", "fast"))
+    _validate_instruments(config, bad, decimal_text, power_of_two)
+    for section, limits in (("account", config.limits.account), ("strategy", config.limits.strategy),
+                            ("instrument", config.limits.instrument)):
+        for f in msgspec.structs.fields(limits):
+            value = getattr(limits, f.name)
+            path = f"limits.{section}.{f.name}"
+            if isinstance(value, str):
+                decimal_text(path, value)
+                continue
+            positive(path, value, zero=f.name == "min_rolling_sharpe")
+            if (f.name.endswith("_pct") or f.name.endswith("_concentration") or f.name.startswith("margin_")) and value > 1:
+                bad(path, "a fraction of one (0.05 is 5 %)", value)
+    if config.limits.account.max_order_rate_per_min > 65536:
+        bad("limits.account.max_order_rate_per_min", "at most 65536", config.limits.account.max_order_rate_per_min)
+    if config.limits.instrument.max_open_orders > 1024:
+        bad("limits.instrument.max_open_orders", "at most 1024", config.limits.instrument.max_open_orders)
+    positive("limits.max_data_age_ms", config.limits.max_data_age_ms)
+    positive("signals.bar_interval_s", config.signals.bar_interval_s)
+    if config.signals.bar_interval_s < 1e-3:
+        bad("signals.bar_interval_s", "at least 0.001", config.signals.bar_interval_s)
+    for key in ("ema_fast", "ema_slow", "imbalance_levels"):
+        positive(f"signals.{key}", getattr(config.signals, key))
+    for key in ("order_latency_us", "reply_latency_us"):
+        positive(f"paper.{key}", getattr(config.paper, key))
+    for key in ("maker_fee_bps", "taker_fee_bps"):
+        positive(f"paper.{key}", getattr(config.paper, key), zero=True)
+    if not 0 <= config.paper.reject_probability <= 1:
+        bad("paper.reject_probability", "a number from 0 to 1", config.paper.reject_probability)
+    if not 0 <= config.paper.seed < 2 ** 63:
+        bad("paper.seed", "0 to 2^63 - 1", config.paper.seed)
+    power_of_two("storage.ring_slots", config.storage.ring_slots, 65536, 1 << 26)
+    power_of_two("storage.feed_bytes", config.storage.feed_bytes, 65536, 1 << 30)
+    positive("storage.fsync_interval_ms", config.storage.fsync_interval_ms)
+    _validate_strategies(config, bad)
+
+
+def _validate_instruments(config, bad, decimal_text, power_of_two):
+    seen = set()
+    if not 1 <= len(config.instruments) <= 64:
+        bad("instruments", "1 to 64 instruments", len(config.instruments))
+    for n, item in enumerate(config.instruments):
+        base = f"instruments[{n}]"
+        if item.venue not in config.venues:
+            bad(f"{base}.venue", f"one of {sorted(config.venues)}", item.venue)
+        if not 1 <= len(item.venue_symbol.encode()) <= 16:
+            bad(f"{base}.venue_symbol", "1 to 16 bytes", item.venue_symbol)
+        for key in (item.venue_symbol, f"{item.venue}:{item.symbol}"):
+            if key in seen:
+                bad(base, "an instrument of its own", key)
+            seen.add(key)
+        tick, lot = decimal_text(f"{base}.tick_size", item.tick_size), decimal_text(f"{base}.lot_size", item.lot_size)
+        for key, value in (("tick_size", tick), ("lot_size", lot)):
+            if -value.normalize().as_tuple().exponent > 18:
+                bad(f"{base}.{key}", "at most 18 decimals", getattr(item, key))
+        decimal_text(f"{base}.min_notional", item.min_notional, zero=True)
+        if item.order_qty_step:
+            step = decimal_text(f"{base}.order_qty_step", item.order_qty_step)
+            if step % lot:
+                bad(f"{base}.order_qty_step", f"a multiple of lot_size {item.lot_size}", item.order_qty_step)
+        power_of_two(f"{base}.book_window_ticks", item.book_window_ticks, 4096, 1 << 20)
+    known = {f"{i.venue}:{i.symbol}" for i in config.instruments}
+    for name, venue in config.venues.items():
+        for symbol in venue.symbols:
+            if f"{name}:{symbol}" not in known:
+                near = difflib.get_close_matches(f"{name}:{symbol}", known, 3, 0.3)
+                bad(f"venues.{name}.symbols", f"a symbol with an [[instruments]] entry, such as {near or sorted(known)}", symbol)
+
+
+def _validate_strategies(config, bad):
+    known = {f"{i.venue}:{i.symbol}" for i in config.instruments}
+    names = set()
+    if len(config.strategies) > 16:
+        bad("strategies", "at most 16 strategies", len(config.strategies))
+    for n, s in enumerate(config.strategies):
+        base = f"strategies[{n}]"
+        if not 1 <= len(s.name) <= 31 or s.name in names or not s.name.isprintable():
+            bad(f"{base}.name", "a name of its own, 1 to 31 printable characters", s.name)
+        names.add(s.name)
+        if s.instrument not in known:
+            near = difflib.get_close_matches(s.instrument, known, 3, 0.3)
+            bad(f"{base}.instrument", f"one of {near or sorted(known)}", s.instrument)
+        if s.host not in ("", "inline"):
+            bad(f"{base}.host", "inline (this version hosts strategies in line only)", s.host)
+        for key, value in s.parameters.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                bad(f"{base}.parameters.{key}", "a finite number", value)
+
+
+def not_enforced(config):
+    """Limits that were set to something else than their default and that this version does not check."""
+    result = []
+    for section, defaults in (("account", AccountLimits()), ("strategy", StrategyLimits()), ("instrument", InstrumentLimits())):
+        for f in msgspec.structs.fields(defaults):
+            key = f"{section}.{f.name}"
+            if key not in ENFORCED_LIMITS and getattr(getattr(config.limits, section), f.name) != getattr(defaults, f.name):
+                result.append(f"limits.{key}")
+    return result
+
+
+# ---- to and from JSON, schema
+
+def config_to_json(config):
+    """Canonical JSON: sorted keys."""
+    return msgspec.json.encode(config, order="sorted")
+
+
+def config_from_json(data):
+    """A Config from config_to_json's bytes; validated again."""
+    try:
+        config = msgspec.json.decode(data, type=Config)
+    except (msgspec.ValidationError, msgspec.DecodeError) as e:
+        raise ConfigError(f"configuration: {_explain(e)}") from None
+    validate(config, "configuration")
+    return config
+
+
+def schema_rows():
+    """(key, type, unit, default, meaning) of every key."""
+    rows = []
+    _rows(Config, "", rows)
+    return rows
+
+
+def _rows(struct, prefix, rows):
+    for f, info in zip(msgspec.structs.fields(struct), msgspec.inspect.type_info(struct).fields, strict=True):
+        kind, meaning, unit = info.type, "", ""
+        if isinstance(kind, msgspec.inspect.Metadata):
+            meaning = (kind.extra_json_schema or {}).get("description", "")
+            unit = (kind.extra_json_schema or {}).get("unit", "")
+            kind = kind.type
+        key = prefix + f.encode_name
+        nested = [(kind, "")]
+        if isinstance(kind, msgspec.inspect.DictType):
+            nested.append((kind.value_type, ".<name>"))
+        if isinstance(kind, msgspec.inspect.ListType):
+            nested.append((kind.item_type, "[]"))
+        inner = [(n, s) for n, s in nested if isinstance(n, msgspec.inspect.StructType)]
+        if inner:
+            _rows(inner[0][0].cls, key + inner[0][1] + ".", rows)
+            continue
+        default: Any = f.default
+        if default is msgspec.NODEFAULT:
+            default = f.default_factory() if f.default_factory is not msgspec.NODEFAULT else "required"
+        rows.append((key, type(kind).__name__.removesuffix("Type").lower(), unit, default, meaning))

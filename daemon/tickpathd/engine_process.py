@@ -1,0 +1,125 @@
+"""tickpathd: the engine's process. One thread, one writer, no disk, no log, no library that is not on the path.
+
+Started by `tickpath run` (or a unit) with the directory of a prepared run. It owns the event ring, the state page and the
+feed lane; it says `ready` on stdout once they exist, and ends when its feed ends or on SIGTERM or SIGINT (the run's
+sigterm_policy is done first). SIGUSR1 is the kill switch: halt, cancel everything, accept no order.
+"""
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")     # NumPy would start a thread of its own
+
+import argparse
+import gc
+import signal
+import sys
+
+import uvloop
+
+from tickpath.engine import Engine
+from tickpath.session import Session
+from tickpath.shm.feed_lane import FeedLaneReader, feed_lane_bytes
+from tickpath.shm.ring import EventWriter, ring_bytes
+from tickpath.shm.segment import SegmentError, create_segment
+from tickpath.shm.state_page import state_page_bytes
+from tickpath.types import CommandKind
+from tickpathd.engine_spec import engine_spec, paper_spec
+from tickpathd.run_dir import RunError, read_run
+
+FRAMES_PER_TURN = 64          # then signals and sockets get their turn
+IDLE_SLEEP_S = 0.001          # poll = "sleep": how long an empty lane is left alone
+
+
+class EngineProcess:
+    """The event loop around a Session."""
+
+    def __init__(self, config, header):
+        name = config.instance.name
+        epoch = header["epoch"]
+        self.config = config
+        self.segments = []
+        storage = config.storage
+        ring = self._segment(name, "ring", ring_bytes(storage.ring_slots), epoch, storage.ring_slots)
+        state = self._segment(name, "state", state_page_bytes(), epoch)
+        feed = self._segment(name, "feed", feed_lane_bytes(storage.feed_bytes), epoch)
+        self.lane = FeedLaneReader(feed.buffer)
+        sys.path[:0] = config.instance.strategy_path
+        spec = engine_spec(config, epoch=epoch, started_ns=header["started_ns"])
+        self.engine = Engine(spec, EventWriter(ring.buffer), state.buffer)
+        self.session = Session(self.engine, paper_spec(config))
+        self.busy = config.instance.poll == "busy"
+        self.stop_requested = False
+        self.loop = None
+
+    def _segment(self, name, kind, size_bytes, epoch, slot_count=0):
+        segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count)
+        self.segments.append(segment)
+        return segment
+
+    def run(self):
+        self.loop = uvloop.new_event_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._request_stop)
+        self.loop.add_signal_handler(signal.SIGUSR1, self._kill)
+        self.loop.call_soon(self._turn)
+        # The cyclic collector would stop the path for milliseconds; what exists now stays for ever anyway.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        print("ready", flush=True)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def _request_stop(self):
+        self.stop_requested = True
+
+    def _kill(self):
+        self.session.command(CommandKind.COMMAND_KILL, 0)
+
+    def _turn(self):
+        handled = self.session.drain(self.lane, FRAMES_PER_TURN)
+        if self.session.feed_ended or self.stop_requested:
+            self._stop()
+        elif handled or self.busy:
+            self.loop.call_soon(self._turn)
+        else:
+            self.loop.call_later(IDLE_SLEEP_S, self._turn)
+
+    def _stop(self):
+        if self.engine.started:
+            leave = self.config.instance.sigterm_policy == "leave"
+            self.session.command(CommandKind.COMMAND_STOP, 0, 1 if leave else 0)
+            self.session.settle()
+        self.session.finish()
+        self.loop.stop()
+
+    def close(self):
+        for segment in self.segments:
+            segment.close()
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="tickpathd", description="The engine's process; see `tickpath run`.")
+    parser.add_argument("--run-dir", required=True, help="directory of a prepared run (holds config.json)")
+    arguments = parser.parse_args(argv)
+    process = None
+    try:
+        config, header = read_run(arguments.run_dir)
+        if config.instance.core >= 0:
+            try:
+                os.sched_setaffinity(0, {config.instance.core})
+            except OSError as e:
+                raise RunError(f"instance.core: expected a processor this process may use, found "
+                               f"{config.instance.core} ({e.strerror})") from None
+        process = EngineProcess(config, header)
+        process.run()
+    except (RunError, SegmentError, ValueError) as e:
+        print(f"tickpathd: {e}", file=sys.stderr)
+        return 1
+    finally:
+        if process is not None:
+            process.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

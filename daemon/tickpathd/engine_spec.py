@@ -1,0 +1,66 @@
+"""From the operator's configuration to the engine's specification: dollars to ticklots, names to ids, seconds to ns.
+
+The same function serves run and replay, so that a journal's configuration rebuilds the very engine that wrote it.
+"""
+from decimal import Decimal
+
+MAX_FRAME_BYTES = 1 << 20
+# Above any sum that risk lets pass (see NOTIONAL_MAX in trading/risk.pyx), still inside int64.
+TICKLOTS_MAX = 4 * 10 ** 18
+
+
+def _ticklots(amount, tick_size, lot_size, *, round_up=False):
+    """An amount of the quote asset in whole ticklots (one tick x one lot), rounded down unless told."""
+    exact = Decimal(str(amount)) / (Decimal(tick_size) * Decimal(lot_size))
+    whole = int(exact)
+    if round_up and whole != exact:
+        whole += 1
+    return min(whole, TICKLOTS_MAX)
+
+
+def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
+    """The dict that `tickpath.engine.Engine` is built from.
+
+    Parameters: config : Config.  epoch : int, of the run's client order ids.  mode : overrides the configured mode.
+    USD limits are taken as amounts of the quote asset (USDT and the like count as dollars).
+    """
+    account, instrument_limits = config.limits.account, config.limits.instrument
+    ids = {f"{item.venue}:{item.symbol}": n for n, item in enumerate(config.instruments)}
+    instruments = []
+    for item in config.instruments:
+        step = Decimal(item.order_qty_step or item.lot_size) / Decimal(item.lot_size)
+        instruments.append({
+            "venue_symbol": item.venue_symbol, "tick_size": item.tick_size, "lot_size": item.lot_size,
+            "min_notional_ticklots": _ticklots(item.min_notional, item.tick_size, item.lot_size, round_up=True),
+            "book_window_ticks": item.book_window_ticks,
+            "max_order_qty_lots": min(int(Decimal(instrument_limits.max_order_qty) / Decimal(item.lot_size)), 2 ** 62),
+            "max_order_notional_ticklots": _ticklots(account.max_order_size_usd, item.tick_size, item.lot_size),
+            "max_position_notional_ticklots": _ticklots(account.max_position_usd, item.tick_size, item.lot_size),
+            "qty_step_lots": int(step),
+            "price_collar_e2_bps": int(Decimal(str(instrument_limits.price_collar_bps)) * 100),
+            "max_open_orders": instrument_limits.max_open_orders,
+        })
+    return {
+        "instance": config.instance.name, "epoch": epoch, "mode": mode or config.instance.mode,
+        "seed": config.instance.seed, "stamps": config.latency.stamps, "max_frame_bytes": MAX_FRAME_BYTES,
+        "bar_interval_ns": int(Decimal(str(config.signals.bar_interval_s)) * 10 ** 9),
+        "imbalance_levels": config.signals.imbalance_levels,
+        "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
+        "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
+        "max_orders_per_min": account.max_order_rate_per_min,
+        "instruments": instruments,
+        "strategies": [{"name": s.name, "kind": s.kind, "parameters": dict(s.parameters), "instrument": ids[s.instrument]}
+                       for s in config.strategies],
+        "cycles_per_ns": cycles_per_ns, "started_ns": started_ns,
+    }
+
+
+def paper_spec(config):
+    """The simulated venue's settings in the units that `tickpath.session.Session` takes."""
+    paper = config.paper
+    return {
+        "order_latency_ns": int(paper.order_latency_us * 1000), "reply_latency_ns": int(paper.reply_latency_us * 1000),
+        "maker_fee_e8": int(Decimal(str(paper.maker_fee_bps)) * 10_000),
+        "taker_fee_e8": int(Decimal(str(paper.taker_fee_bps)) * 10_000),
+        "reject_probability": paper.reject_probability, "seed": paper.seed,
+    }

@@ -1,0 +1,115 @@
+"""The feeder: plays a capture into the engine's feed lane, at its recorded pace or as fast as the journal can follow.
+
+It is the only place that waits: the engine never does. With pace "fast" it stops feeding while the journal is more than
+a quarter of the ring behind.
+"""
+import argparse
+import signal
+import sys
+import time
+
+from tickpath.capture import CaptureError, expand_capture, read_capture
+from tickpath.shm.feed_lane import FeedLaneWriter
+from tickpath.shm.ring import EventReader
+from tickpath.shm.segment import SegmentError, attach_segment
+from tickpath.shm.words import load_word
+from tickpathd.run_dir import RunError, read_run
+
+WRITTEN_SEQ_OFFSET = 128      # in the journal's page, see journal_process.py
+CHECK_EVERY_FRAMES = 64
+NO_INSTRUMENT = 0xFFFFFFFF
+
+
+class EngineGone(Exception):
+    """The engine's process has ended: there is nobody to feed."""
+
+
+class Feeder:
+    def __init__(self, config):
+        name = config.instance.name
+        (self.venue_name, venue), = config.venues.items()
+        self.paths = expand_capture(venue.kind.removeprefix("capture:"))
+        self.recorded_pace = venue.pace == "recorded"
+        self.lane_segment = attach_segment(name, "feed", writable=True)
+        self.lane = FeedLaneWriter(self.lane_segment.buffer)
+        self.ring = EventReader.attach(name, "latest")
+        self.journal = attach_segment(name, "journal")
+        self.instruments = {item.venue_symbol: n for n, item in enumerate(config.instruments)
+                            if item.venue == self.venue_name}
+        self.oversized = 0
+        self.stop_requested = False
+
+    def hint(self, frame):
+        """The instrument of a REST body, which does not name it: from its URL, or the only one there is."""
+        if frame.symbol_hint is not None:
+            return self.instruments.get(frame.symbol_hint, NO_INSTRUMENT)
+        return next(iter(self.instruments.values())) if len(self.instruments) == 1 else NO_INSTRUMENT
+
+    def wait_while(self, condition):
+        while condition():
+            if not self.lane_segment.owner_alive() or self.stop_requested:
+                raise EngineGone
+            time.sleep(0.0002)
+
+    def journal_behind(self):
+        return self.ring.head - load_word(self.journal.buffer, WRITTEN_SEQ_OFFSET) > self.ring.slot_count // 4
+
+    def play(self):
+        start_mono = first_ts = None
+        count = 0
+        for path in self.paths:
+            for frame in read_capture(path):
+                if self.recorded_pace:
+                    if first_ts is None:
+                        first_ts, start_mono = frame.ts_recv_ns, time.monotonic_ns()
+                    while (ahead_ns := frame.ts_recv_ns - first_ts - (time.monotonic_ns() - start_mono)) > 0:
+                        if self.stop_requested:
+                            raise EngineGone
+                        time.sleep(min(ahead_ns / 1e9, 0.2))
+                count += 1
+                if count % CHECK_EVERY_FRAMES == 0:
+                    self.wait_while(self.journal_behind)
+                try:
+                    if not self.lane.try_write(frame.data, frame.ts_recv_ns, self.hint(frame)):
+                        self.wait_while(lambda f=frame: not self.lane.try_write(f.data, f.ts_recv_ns, self.hint(f)))
+                except ValueError as e:
+                    self.oversized += 1
+                    print(f"feeder: {path}: frame {count}: {e}", file=sys.stderr)
+
+    def end(self):
+        self.wait_while(lambda: not self.lane.try_end())
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="tickpathd.feeder", description="Plays a capture; see `tickpath run`.")
+    parser.add_argument("--run-dir", required=True)
+    arguments = parser.parse_args(argv)
+    try:
+        config, _ = read_run(arguments.run_dir)
+        feeder = Feeder(config)
+    except (RunError, SegmentError, CaptureError) as e:
+        print(f"feeder: {e}", file=sys.stderr)
+        return 1
+
+    def stop(*_):
+        feeder.stop_requested = True
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    failed = None
+    try:
+        try:
+            feeder.play()
+        except CaptureError as e:
+            # What was read so far is traded to its end; then the run ends as at any end of a feed.
+            failed = e
+        feeder.end()
+    except EngineGone:
+        pass
+    if failed is not None:
+        print(f"feeder: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

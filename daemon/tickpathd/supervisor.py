@@ -1,0 +1,188 @@
+"""`tickpath run`: starts engine, journal and feeder in order, shows what goes on, ends them in order.
+
+Order of start: engine (owns the segments), journal (reads the ring from its first record), feeder. Order of end: feeder,
+engine (which does the SIGTERM policy and writes its last record), journal (which drains the ring). Whatever dies out of
+turn ends the run with one clear line; segments of a killed engine are removed only after the journal has drained them.
+"""
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+
+from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
+from tickpath.shm.state_page import StatePage
+from tickpathd.run_dir import InstanceLock, RunError, new_run
+
+START_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 60.0
+REFRESH_S = 0.25
+
+
+class Child:
+    """One process of the run, in a session of its own so that Ctrl-C reaches only the supervisor."""
+
+    def __init__(self, role, module, *arguments, pipe=False):
+        self.role = role
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen([sys.executable, "-m", module, *arguments], start_new_session=True,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if pipe else subprocess.DEVNULL,
+                                        env=environment)
+
+    def signal(self, number):
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+    def wait(self, timeout_s):
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+
+class Run:
+    """One run from start to end; `execute` returns the summary dict."""
+
+    def __init__(self, config, *, duration_s=None, on_refresh=None):
+        self.config = config
+        self.name = config.instance.name
+        self.duration_s = duration_s
+        self.on_refresh = on_refresh
+        self.stop_signals = 0
+        self.engine = self.journal = self.feeder = None
+        self.page = None
+        self.problems = []
+
+    def _on_signal(self, *_):
+        self.stop_signals += 1
+
+    def execute(self):
+        lock = InstanceLock(self.config)
+        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.run_dir, self.epoch = new_run(self.config)
+            self._start()
+            self._watch()
+            self._end()
+            return self._summary()
+        finally:
+            for child in (self.feeder, self.engine, self.journal):
+                if child is not None and child.process.poll() is None:
+                    child.kill()
+            for name in list_segments(self.name):
+                with contextlib.suppress(SegmentError):
+                    reclaim_if_stale(self.name, name.split(".", 2)[2])
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            lock.release()
+
+    # ---- start
+    def _start(self):
+        self.engine = Child("tickpathd", "tickpathd.engine_process", "--run-dir", str(self.run_dir), pipe=True)
+        readable, _, _ = select.select([self.engine.process.stdout], [], [], START_TIMEOUT_S)
+        if not readable or self.engine.process.stdout.readline().strip() != b"ready":
+            self.engine.wait(2.0)
+            raise RunError(f"tickpathd: expected it to be ready within {START_TIMEOUT_S:.0f} s, found it "
+                           f"{'ended' if self.engine.process.poll() is not None else 'silent'}; see the line above")
+        self.page = StatePage.attach(self.name)
+        self.journal = Child("journal", "tickpathd.journal_process", "--instance", self.name,
+                             "--run-dir", str(self.run_dir),
+                             "--fsync-interval-ms", str(self.config.storage.fsync_interval_ms))
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                attach_segment(self.name, "journal").close()
+                break
+            except SegmentError:
+                if self.journal.process.poll() is not None or time.monotonic() > deadline:
+                    raise RunError("journal: expected it to follow the ring, found it ended; see the line above") from None
+                time.sleep(0.01)
+        self.feeder = Child("feeder", "tickpathd.feeder", "--run-dir", str(self.run_dir))
+
+    # ---- middle
+    def _watch(self):
+        end = time.monotonic() + self.duration_s if self.duration_s is not None else None
+        asked = False
+        while self.engine.process.poll() is None:
+            self.engine.wait(REFRESH_S)
+            if self.on_refresh is not None:
+                self.on_refresh(self.page)
+            late = end is not None and time.monotonic() > end
+            if self.journal.process.poll() is not None and self.engine.process.poll() is None:
+                # Nothing records what the engine does: it may not go on.
+                self.problems.append("journal: expected it to run as long as the engine, found it ended")
+                late = True
+            if (self.stop_signals or late) and not asked:
+                asked = True
+                self.feeder.signal(signal.SIGTERM)
+                self.engine.signal(signal.SIGTERM)
+            if self.stop_signals > 1:
+                self.problems.append("stopped at once by a second signal: open orders were not cancelled in order")
+                self.engine.kill()
+
+    # ---- end
+    def _end(self):
+        code = self.engine.wait(END_TIMEOUT_S)
+        if code != 0 and not self.problems:
+            self.problems.append(f"tickpathd: expected it to end with 0, found "
+                                 f"{f'signal {-code}' if code is not None and code < 0 else code}")
+        self.feeder.signal(signal.SIGTERM)
+        code = self.feeder.wait(10.0)
+        if code not in (0, None):
+            self.problems.append("feeder: the capture could not be read to its end; see the line above")
+        code = self.journal.wait(END_TIMEOUT_S)
+        if code is None:
+            self.problems.append(f"journal: expected it to drain the ring within {END_TIMEOUT_S:.0f} s, found it busy")
+        elif code != 0 and not any(p.startswith("journal") for p in self.problems):
+            self.problems.append("journal: expected it to end with 0, found an error; see the line above")
+
+    # ---- what came of it
+    def _summary(self):
+        totals = self.page.totals()
+        info = self.page.info()
+        instruments = self.page.instruments()
+        try:
+            recorded = json.loads((self.run_dir / "summary.json").read_bytes())
+        except (OSError, ValueError) as e:
+            recorded = {"output_hash": None, "events": None}
+            self.problems.append(f"{self.run_dir / 'summary.json'}: expected the journal's summary, found {e}")
+        detail = [instrument_pnl(info, i, state) for i, state in enumerate(instruments)]
+        return {
+            "instance": self.name, "mode": self.config.instance.mode, "epoch": self.epoch,
+            "events": totals["events"], "frames": totals["frames"], "orders": totals["orders"], "fills": totals["fills"],
+            "refusals": totals["refusals"], "pnl": float(sum((d["total"] for d in detail), Decimal(0))),
+            "pnl_detail": [{k: str(v) for k, v in d.items()} for d in detail],
+            "output_hash": recorded["output_hash"], "journal": str(self.run_dir),
+            "journal_events": recorded["events"], "latency": self.page.latency(), "totals": totals,
+            "strategies": [{"name": name, **s} for name, s in
+                           zip(info["strategies"], self.page.strategies(), strict=True)],
+            "instruments": instruments, "info": info, "problems": self.problems,
+        }
+
+
+def instrument_pnl(info, index, state):
+    """Exact P&L of one instrument in its quote asset (Decimal): realised, unrealised at the mid, fees, total."""
+    tick_mantissa, tick_scale = info["tick"][index]
+    lot_mantissa, lot_scale = info["lot"][index]
+    unit = Decimal(tick_mantissa * lot_mantissa).scaleb(-(tick_scale + lot_scale))
+    tick = Decimal(tick_mantissa).scaleb(-tick_scale)
+    lot = Decimal(lot_mantissa).scaleb(-lot_scale)
+    position = state["position_lots"]
+    realised = state["realised_ticklots"] * unit
+    unrealised = Decimal(0)
+    if position:
+        twice_mid = state["top_bid_ticks"] + state["top_ask_ticks"]
+        unrealised = (position * twice_mid - 2 * state["open_cost_ticklots"]) * unit / 2
+    fees = Decimal(state["fees_e8"]).scaleb(-8)
+    average = abs(Decimal(state["open_cost_ticklots"]) / position) * tick if position else Decimal(0)
+    return {"symbol": info["symbols"][index], "position": position * lot, "average_price": round(average, 8),
+            "realised": realised, "unrealised": unrealised, "fees": fees, "total": realised + unrealised - fees}

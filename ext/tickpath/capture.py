@@ -1,0 +1,441 @@
+"""Capture files: recorded frames of a venue, read one by one in the order in which they were received.
+
+What a file is follows from its content, never from its name: compression from the magic bytes (gzip, zstandard, lz4
+frame, xz, or none), the format from the first line:
+
+    A   <receive time, ns> <JSON frame>            1723161254087891268 {"stream":"btcusdt@bookTicker","data":{…}}
+    B   JSON records {"t": …, "ts": seconds, …}    {"t":"recv","conn":"BINANCE.ws.1","ts":1633998512.0633569,"data":"…"}
+    C   one JSON frame a line, without a time      {"channel":"book","type":"update","data":[…]}
+
+A and C are streamed. B is read whole and sorted by time, because its REST records stand first. C gets a synthetic clock
+that starts at 0 and advances 1 ms a frame: order is kept, durations mean nothing.
+
+A frame's bytes are delivered as recorded, valid or not: judging them is the decoder's work. Damage (a cut or corrupt
+stream, a line that does not fit) raises CaptureError once everything before it has been delivered.
+"""
+import base64
+import binascii
+import glob
+import lzma
+import math
+import os
+import re
+import zlib
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import lz4.frame
+import msgspec
+import zstandard
+
+__all__ = ["CaptureError", "CaptureFrame", "expand_capture", "infer_grids", "read_capture"]
+
+# Fed to a decompressor at a time. Small, because what precedes damage inside one piece is lost, and because a piece
+# bounds what a hostile file can make us allocate (zstandard: 4 bytes can stand for 128 KiB).
+PIECE_BYTES = 4096
+LINE_BYTES_MAX = 64 << 20
+SYNTHETIC_STEP_NS = 1_000_000
+TS_NS_MAX = 2 ** 63 - 1
+E8 = 10 ** 8
+
+DECOMPRESSORS = (
+    (b"\x1f\x8b", "gzip", lambda: zlib.decompressobj(wbits=31)),
+    (b"\x28\xb5\x2f\xfd", "zstandard", lambda: zstandard.ZstdDecompressor().decompressobj()),
+    (b"\x04\x22\x4d\x18", "lz4", lz4.frame.LZ4FrameDecompressor),
+    (b"\xfd7zXZ\x00", "xz", lzma.LZMADecompressor),
+)
+DAMAGE = (zlib.error, zstandard.ZstdError, lzma.LZMAError, RuntimeError, EOFError)    # lz4 raises RuntimeError
+
+LINE_A = re.compile(rb"(\d{1,19}) ([{\[].*[}\]])", re.DOTALL)
+RECORD_KINDS = {"header", "http", "connect", "send", "recv"}
+
+
+class CaptureError(Exception):
+    """A capture that cannot be read (further): "PATH: line N: expected X, found Y".
+
+    Attributes: path : str.  line : int from 1, or None for the file as a whole.  expected, found : str.
+    """
+
+    def __init__(self, path, line, expected, found):
+        self.path, self.line, self.expected, self.found = str(path), line, expected, found
+        where = str(path) if line is None else f"{path}: line {line}"
+        super().__init__(f"{where}: expected {expected}, found {found}")
+
+
+class CaptureFrame(NamedTuple):
+    """One received frame or REST body.
+
+    ts_recv_ns: as recorded, not corrected (the recorder's clock may be off, and is in known files).
+    symbol_hint: the venue's symbol from the URL of a REST body that does not name it itself.
+    """
+    ts_recv_ns: int
+    data: bytes
+    source: str                   # "ws" or "rest"
+    symbol_hint: str | None
+    conn: str | None              # the recorder's name of the connection
+
+
+class _Record(msgspec.Struct):
+    """A line of format B."""
+    t: str
+    ts: msgspec.Raw = msgspec.Raw()
+    conn: str | None = None
+    url: str | None = None
+    data: str | None = None
+    b64: str | None = None
+
+
+_decode_record = msgspec.json.Decoder(_Record).decode
+
+
+def expand_capture(spec):
+    """The files that a path or a glob pattern names, sorted by name. Raises CaptureError when there is none."""
+    spec = os.path.expanduser(str(spec))
+    if os.path.exists(spec):
+        paths = [Path(spec)]
+    else:
+        paths = sorted(Path(p) for p in glob.glob(spec, recursive=True) if os.path.isfile(p))
+    if not paths:
+        kind = "a file that fits the pattern" if glob.has_magic(spec) else "a capture file"
+        raise CaptureError(spec, None, kind, "none")
+    if paths[0].is_dir():
+        raise CaptureError(spec, None, "a capture file", "a directory")
+    return paths
+
+
+def read_capture(path):
+    """Yields the CaptureFrames of one file in the order of their receive times; see the module's docstring.
+
+    Errors: CaptureError with path and line number, after the last frame before the damage.
+    """
+    try:
+        with open(path, "rb") as file:
+            yield from _frames(path, _numbered_lines(path, _chunks(path, file)))
+    except OSError as e:
+        raise CaptureError(path, None, "a readable capture file", e.strerror or str(e)) from None
+
+
+class _Damage(Exception):
+    """The byte stream ends or breaks here; the line number is added where lines are counted."""
+
+
+def _chunks(path, file):
+    """The plain bytes of a file, in pieces."""
+    head = file.read(8)
+    file.seek(0)
+    for magic, name, new in DECOMPRESSORS:
+        if head.startswith(magic):
+            return _decompressed(file, name, new)
+    return iter(lambda: file.read(1 << 16), b"")
+
+
+def _decompressed(file, name, new):
+    decompressor = new()
+    offset, fresh = 0, True
+    while piece := file.read(PIECE_BYTES):
+        offset += len(piece)
+        while piece:
+            if fresh:
+                # Padding between and behind members is allowed by gzip and xz.
+                piece = piece.lstrip(b"\0")
+                if not piece:
+                    break
+                fresh = False
+            try:
+                out = decompressor.decompress(piece)
+            except DAMAGE as e:
+                raise _Damage(f"a sound {name} stream", f"damage before byte {offset} ({e})") from None
+            if out:
+                yield out
+            piece = b""
+            if decompressor.eof:
+                # Files may be concatenated: a new member starts where the last one ended.
+                piece, decompressor, fresh = decompressor.unused_data or b"", new(), True
+    if not fresh:
+        raise _Damage(f"the rest of the {name} stream", f"the end of the file at byte {offset} (truncated)")
+
+
+def _numbered_lines(path, chunks):
+    """(number from 1, line without its end) of each line that is not blank."""
+    number, parts, size = 1, [], 0
+    try:
+        for chunk in chunks:
+            first, *rest = chunk.split(b"\n")
+            parts.append(first)
+            size += len(first)
+            if size > LINE_BYTES_MAX:
+                raise _Damage(f"a line of at most {LINE_BYTES_MAX} bytes", f"{size} bytes without an end")
+            if not rest:
+                continue
+            *whole, last = b"".join(parts), *rest
+            for line in whole:
+                if line := line.strip():
+                    yield number, line
+                number += 1
+            parts, size = [last], len(last)
+    except _Damage as e:
+        raise CaptureError(path, number, *e.args) from None
+    if line := b"".join(parts).strip():
+        yield number, line
+
+
+def _shown(line):
+    text = line[:60].decode("utf-8", "backslashreplace")
+    return repr(text + ("…" if len(line) > 60 else ""))
+
+
+def _frames(path, lines):
+    first = next(lines, None)
+    if first is None:
+        raise CaptureError(path, None, "a capture with at least one line", "an empty file")
+    reader = _reader_of(path, *first)
+    return reader(path, _chained(first, lines))
+
+
+def _chained(first, rest):
+    yield first
+    yield from rest
+
+
+def _reader_of(path, number, line):
+    if LINE_A.fullmatch(line):
+        return _read_a
+    if line[:1] == b"{":
+        try:
+            if _decode_record(line).t in RECORD_KINDS:
+                return _read_b
+        except msgspec.MsgspecError:
+            pass
+    if line[:1] in (b"{", b"[") and line[-1:] in (b"}", b"]"):
+        return _read_c
+    raise CaptureError(path, number, "a capture's first line ('<ns> <JSON>', a recorder's JSON record or a JSON frame)",
+                       _shown(line))
+
+
+def _read_a(path, lines):
+    fit = LINE_A.fullmatch
+    for number, line in lines:
+        m = fit(line)
+        if m is None:
+            raise CaptureError(path, number, "'<receive time in ns> <JSON frame>'", _shown(line))
+        ts_recv_ns = int(m[1])
+        if ts_recv_ns > TS_NS_MAX:
+            raise CaptureError(path, number, "a receive time in ns within int64", m[1].decode())
+        data = m[2]
+        # The recorder put REST depth snapshots between the frames; only they are not wrapped in a stream.
+        source = "rest" if data.startswith(b'{"lastUpdateId"') else "ws"
+        yield CaptureFrame(ts_recv_ns, data, source, None, None)
+
+
+def _read_c(path, lines):
+    ts_recv_ns = 0
+    for number, line in lines:
+        if line[0] not in b"{[" or line[-1] not in b"}]":
+            raise CaptureError(path, number, "a JSON object or array", _shown(line))
+        yield CaptureFrame(ts_recv_ns, line, "ws", None, None)
+        ts_recv_ns += SYNTHETIC_STEP_NS
+
+
+def _read_b(path, lines):
+    frames, damage = [], None
+    try:
+        for number, line in lines:
+            frame = _frame_b(path, number, line)
+            if frame is not None:
+                frames.append(frame)
+    except CaptureError as e:
+        damage = e
+    # A stable sort: equal times keep the file's order.
+    frames.sort(key=lambda frame: frame.ts_recv_ns)
+    yield from frames
+    if damage is not None:
+        raise damage
+
+
+def _frame_b(path, number, line):
+    try:
+        record = _decode_record(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise CaptureError(path, number, "a recorder's JSON record", f"{_shown(line)} ({e})") from None
+    if record.t not in RECORD_KINDS:
+        raise CaptureError(path, number, f'"t" to be one of {sorted(RECORD_KINDS)}', repr(record.t))
+    if record.t not in ("recv", "http"):
+        return None
+    ts_recv_ns = _seconds_to_ns(bytes(record.ts))
+    if ts_recv_ns is None:
+        raise CaptureError(path, number, '"ts" in seconds since 1970', repr(bytes(record.ts).decode()) or "none")
+    if record.data is not None:
+        data = record.data.encode()
+    elif record.b64 is not None:
+        try:
+            data = base64.b64decode(record.b64, validate=True)
+        except (binascii.Error, ValueError):
+            raise CaptureError(path, number, '"b64" in base64', _shown(record.b64.encode())) from None
+    else:
+        raise CaptureError(path, number, '"data" or "b64"', "neither")
+    rest = record.t == "http"
+    return CaptureFrame(ts_recv_ns, data, "rest" if rest else "ws", _symbol_in_url(record.url) if rest else None,
+                        record.conn)
+
+
+def _seconds_to_ns(text):
+    """JSON number text in seconds to whole ns, digit by digit (a double holds no more than 0.2 µs of today's epoch)."""
+    whole, _, fraction = text.partition(b".")
+    if whole.isdigit() and (fraction.isdigit() or not fraction):
+        ts_ns = int(whole) * 10 ** 9 + int(fraction[:9].ljust(9, b"0"))
+    else:
+        try:
+            ts_ns = int(Decimal(text.decode()).scaleb(9))
+        except (ArithmeticError, ValueError):
+            return None
+    return ts_ns if 0 <= ts_ns <= TS_NS_MAX else None
+
+
+def _symbol_in_url(url):
+    if not url:
+        return None
+    try:
+        values = parse_qs(urlsplit(url).query).get("symbol")
+    except ValueError:
+        return None
+    return values[0] if values else None
+
+
+# ---- the grids of a capture that comes without an instrument table
+
+class _Grid:
+    """Greatest common divisors of all prices and quantities seen, in units of 1e-8."""
+    __slots__ = ("tick_e8", "lot_e8")
+
+    def __init__(self):
+        self.tick_e8 = self.lot_e8 = 0
+
+    def add(self, prices, quantities):
+        for text in prices:
+            units = _e8(text)
+            # Most numbers are multiples of what is known already; 0 says nothing.
+            if units and (not self.tick_e8 or units % self.tick_e8):
+                self.tick_e8 = math.gcd(self.tick_e8, units)
+        for text in quantities:
+            units = _e8(text)
+            if units and (not self.lot_e8 or units % self.lot_e8):
+                self.lot_e8 = math.gcd(self.lot_e8, units)
+
+    def merge(self, other):
+        self.tick_e8 = math.gcd(self.tick_e8, other.tick_e8)
+        self.lot_e8 = math.gcd(self.lot_e8, other.lot_e8)
+
+
+class _FinerThanE8(ValueError):
+    """A number with more than eight decimals: no grid in units of 1e-8 holds it."""
+
+
+def _e8(text):
+    """Decimal text to units of 1e-8; 0 for anything that is no plain decimal text (the decoder will refuse it)."""
+    if not isinstance(text, str):
+        return 0
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > 8:
+        if fraction[8:].strip("0"):
+            raise _FinerThanE8(text)
+        fraction = fraction[:8]
+    digits = whole + fraction
+    if not digits.isdecimal() or not digits.isascii():
+        return 0
+    return int(digits) * 10 ** (8 - len(fraction))
+
+
+def _e8_text(units):
+    whole, fraction = divmod(units or 1, E8)
+    return f"{whole}.{fraction:08d}".rstrip("0").rstrip(".")
+
+
+def infer_grids(paths, kind="binance_spot"):
+    """{venue_symbol: (tick_size, lot_size)} of the symbols whose messages are in the captures; decimal texts.
+
+    Each is the greatest increment of which every price (quantity) in the files is a multiple: an instrument's own
+    tick_size, or a multiple of it where the capture is too short to show it. An exchangeInfo body decides instead,
+    as long as the recorded numbers are on its grid: a book may still hold orders from before an increment grew.
+    A symbol without any quantity gets 0.00000001.
+
+    Parameters: paths : captures of one venue.  kind : "binance_spot".
+    Errors: ValueError for another kind; CaptureError, also for a number finer than 1e-8.
+    """
+    if kind != "binance_spot":
+        raise ValueError(f"kind: expected 'binance_spot', found {kind!r}")
+    grids, filters, unnamed = defaultdict(_Grid), {}, _Grid()
+    for path in paths:
+        in_file, unnamed_in_file = defaultdict(_Grid), _Grid()
+        for count, frame in enumerate(read_capture(path), 1):
+            try:
+                _scan_binance(frame, in_file, unnamed_in_file, filters)
+            except _FinerThanE8 as e:
+                raise CaptureError(path, None, f"numbers of at most 8 decimals in frame {count}", repr(str(e))) from None
+        # A REST snapshot does not name its symbol: it belongs to the only one that its file holds.
+        owner = next(iter(in_file.values())) if len(in_file) == 1 else unnamed
+        owner.merge(unnamed_in_file)
+        for symbol, grid in in_file.items():
+            grids[symbol].merge(grid)
+    if len(grids) == 1:
+        next(iter(grids.values())).merge(unnamed)
+    result = {}
+    for symbol in sorted(grids):
+        tick_e8, lot_e8 = filters.get(symbol, (0, 0))
+        result[symbol] = (_e8_text(math.gcd(tick_e8, grids[symbol].tick_e8)),
+                          _e8_text(math.gcd(lot_e8, grids[symbol].lot_e8)))
+    return result
+
+
+def _scan_binance(frame, grids, unnamed, filters):
+    """Add one frame's numbers to the grid of its symbol."""
+    try:
+        message = msgspec.json.decode(frame.data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    if not isinstance(message, dict):
+        return
+    symbol = frame.symbol_hint
+    if isinstance(stream := message.get("stream"), str):
+        message, symbol = message.get("data"), stream.partition("@")[0].upper()
+        if not isinstance(message, dict):
+            return
+    kind = message.get("e")
+    symbol = message.get("s", symbol)
+    if "bids" in message:
+        rows = _rows(message, "bids") + _rows(message, "asks")
+        grid = unnamed if symbol is None else grids[symbol]
+        grid.add([row[0] for row in rows], [row[1] for row in rows])
+    elif kind == "depthUpdate":
+        rows = _rows(message, "b") + _rows(message, "a")
+        grids[symbol].add([row[0] for row in rows], [row[1] for row in rows])
+    elif kind in ("trade", "aggTrade"):
+        grids[symbol].add((message.get("p"),), (message.get("q"),))
+    elif kind == "kline":
+        bar = message.get("k")
+        if isinstance(bar, dict):
+            grids[symbol].add([bar.get(key) for key in "ohlc"], (bar.get("v"),))
+    elif (kind is None or kind == "bookTicker") and "B" in message and "A" in message:
+        grids[symbol].add((message.get("b"), message.get("a")), (message["B"], message["A"]))
+    elif isinstance(symbols := message.get("symbols"), list):
+        for item in symbols:
+            _scan_filters(item, filters)
+
+
+def _rows(message, key):
+    rows = message.get(key)
+    if not isinstance(rows, list):
+        return []
+    return [row for row in rows if isinstance(row, list) and len(row) >= 2]
+
+
+def _scan_filters(item, filters):
+    if not isinstance(item, dict) or not isinstance(item.get("filters"), list):
+        return
+    increments = {}
+    for entry in item["filters"]:
+        if isinstance(entry, dict) and entry.get("filterType") in ("PRICE_FILTER", "LOT_SIZE"):
+            increments[entry["filterType"]] = entry.get("tickSize") or entry.get("stepSize")
+    filters[item.get("symbol")] = (_e8(increments.get("PRICE_FILTER")), _e8(increments.get("LOT_SIZE")))

@@ -1,0 +1,187 @@
+"""The ladder against a plain dict, and the venue's synchronisation procedure step by step."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tickpath.market import OrderBook
+from tickpath.market.book import BookResult
+from tickpath.types import DTYPES, SLOT_DTYPE, BookState, EventType
+
+ASK, SNAPSHOT, FIRST, LAST, NO_LEVEL = 1, 2, 4, 8, 16
+
+
+def message(first_id, last_id, bids=(), asks=(), snapshot=False):
+    rows = [(0, p, q) for p, q in bids] + [(ASK, p, q) for p, q in asks]
+    out = np.zeros(max(len(rows), 1), DTYPES[EventType.EV_BOOK_DELTA])
+    out["type"] = EventType.EV_BOOK_DELTA
+    out["first_update_id"], out["last_update_id"] = first_id, last_id
+    out["flags"] = SNAPSHOT if snapshot else 0
+    for i, (side, price, qty) in enumerate(rows):
+        out[i]["flags"] |= side
+        out[i]["price_ticks"], out[i]["qty_lots"] = price, qty
+    if not rows:
+        out["flags"] |= NO_LEVEL
+    out["flags"][0] |= FIRST
+    out["flags"][-1] |= LAST
+    return out.view(SLOT_DTYPE)
+
+
+def synced(**kwargs):
+    book = OrderBook(**kwargs)
+    assert book.apply(message(100, 100, [(999, 5)], [(1001, 7)], snapshot=True)) == BookResult.BOOK_SYNCED
+    return book
+
+
+def reference_best(levels):
+    bids, asks = levels
+    return (max(bids) if bids else None), (min(asks) if asks else None)
+
+
+# Prices near each other, far outside any window, and around the places where words and windows end.
+PRICES = st.one_of(st.integers(900, 1100), st.integers(1, 300_000), st.sampled_from([1, 63, 64, 65, 4095, 4096, 4097, 10 ** 12]))
+UPDATES = st.lists(st.tuples(st.integers(0, 1), PRICES, st.sampled_from([0, 0, 1, 2, 10 ** 15])), max_size=120)
+
+
+@settings(max_examples=400, deadline=None)
+@given(UPDATES, st.sampled_from([4096, 8192, 65536]))
+def test_ladder_equals_a_sorted_dict_under_random_levels(updates, window):
+    book = OrderBook(window_ticks=window)
+    reference = ({}, {})
+    for side, price, qty in updates:
+        book.set_level(side, price, qty)
+        if qty:
+            reference[side][price] = qty
+        else:
+            reference[side].pop(price, None)
+        assert book.levels() == reference
+        assert book.bid_levels == len(reference[0]) and book.ask_levels == len(reference[1])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40), st.integers(0, 3)), max_size=200), st.integers(-30000, 30000))
+def test_best_prices_equal_the_reference_while_the_market_walks(steps, drift):
+    book = OrderBook(window_ticks=4096)
+    reference = ({}, {})
+    middle = 100_000
+    for side, offset, qty in steps:
+        middle = max(50_000, middle + drift // 40)
+        price = middle + 1 + offset if side else middle - 1 - offset
+        # What the market walked through is gone on the other side, as at a venue.
+        for stale in [p for p in reference[1 - side] if (p <= price) == bool(1 - side) and (p >= price) == bool(side)]:
+            book.set_level(1 - side, stale, 0)
+            del reference[1 - side][stale]
+        book.set_level(side, price, qty)
+        if qty:
+            reference[side][price] = qty
+        else:
+            reference[side].pop(price, None)
+        assert book.levels() == reference
+        bid, ask = reference_best(reference)
+        if bid is not None and ask is not None and bid < ask and ask - bid < 1000:
+            assert book.best_bid == (bid, reference[0][bid])
+            assert book.best_ask == (ask, reference[1][ask])
+
+
+def test_depth_gives_levels_best_first():
+    book = OrderBook()
+    for i in range(20):
+        book.set_level(0, 1000 - i * 70, i + 1)
+        book.set_level(1, 1001 + i * 70, i + 101)
+    bids, asks = book.depth(10)
+    assert bids.tolist() == [[1000 - i * 70, i + 1] for i in range(10)]
+    assert asks.tolist() == [[1001 + i * 70, i + 101] for i in range(10)]
+
+
+def test_snapshot_then_diffs_in_sequence_are_applied():
+    book = synced()
+    assert book.apply(message(101, 103, [(999, 0), (998, 4)])) == BookResult.BOOK_APPLIED
+    assert book.best_bid == (998, 4)
+    assert book.state == BookState.BOOK_GOOD and book.last_update_id == 103
+
+
+def test_diffs_before_the_snapshot_are_kept_and_applied_behind_it():
+    book = OrderBook()
+    assert book.apply(message(95, 99, [(990, 1)])) == BookResult.BOOK_PENDING       # wholly in the snapshot: dropped
+    assert book.apply(message(100, 102, [(999, 9)])) == BookResult.BOOK_PENDING     # straddles it: applied
+    assert book.apply(message(103, 103, [], [(1001, 1)])) == BookResult.BOOK_PENDING
+    assert book.state == BookState.BOOK_SYNCING
+    assert book.apply(message(100, 100, [(999, 5)], [(1001, 7)], snapshot=True)) == BookResult.BOOK_SYNCED
+    assert book.best_bid == (999, 9) and book.best_ask == (1001, 1)
+    assert book.qty_at(0, 990) == 0
+    assert book.last_update_id == 103
+
+
+def test_snapshot_older_than_the_first_kept_diff_is_refused():
+    book = OrderBook()
+    book.apply(message(150, 155, [(990, 1)]))
+    assert book.apply(message(100, 100, [(999, 5)], [(1001, 7)], snapshot=True)) == BookResult.BOOK_SNAPSHOT_TOO_OLD
+    assert book.state == BookState.BOOK_SYNCING
+    assert book.apply(message(152, 152, [(999, 5)], [(1001, 7)], snapshot=True)) == BookResult.BOOK_SYNCED
+    assert book.qty_at(0, 990) == 1
+
+
+def test_lost_diff_is_a_gap_in_the_same_event_and_closes_the_book():
+    book = synced()
+    book.apply(message(101, 101, [(998, 1)]))
+    assert book.apply(message(103, 104, [(997, 1)])) == BookResult.BOOK_GAP
+    assert book.state == BookState.BOOK_SYNCING
+    assert book.qty_at(0, 997) == 0
+    # The message that showed the gap is kept: a snapshot that reaches it opens the book again.
+    assert book.apply(message(102, 102, [(996, 2)], [(1002, 1)], snapshot=True)) == BookResult.BOOK_SYNCED
+    assert book.qty_at(0, 997) == 1 and book.qty_at(0, 998) == 0
+    assert book.counters["gaps"] == 1
+
+
+def test_old_and_duplicate_diffs_are_applied_once():
+    book = synced()
+    book.apply(message(101, 102, [(998, 1)]))
+    assert book.apply(message(101, 102, [(998, 77)])) == BookResult.BOOK_DROPPED_OLD
+    assert book.qty_at(0, 998) == 1
+
+
+def test_overlapping_diff_after_the_first_is_a_gap():
+    book = synced()
+    book.apply(message(101, 103, [(998, 1)]))
+    assert book.apply(message(103, 105, [(998, 2)])) == BookResult.BOOK_GAP
+
+
+def test_older_snapshot_does_not_turn_back_a_good_book():
+    book = synced()
+    book.apply(message(101, 105, [(998, 1)]))
+    assert book.apply(message(99, 99, [(500, 5)], [(2000, 7)], snapshot=True)) == BookResult.BOOK_DROPPED_OLD
+    assert book.best_bid == (999, 5) and book.state == BookState.BOOK_GOOD
+
+
+def test_crossed_book_is_stale_until_it_uncrosses():
+    book = synced()
+    book.apply(message(101, 101, [(1001, 3)]))
+    assert book.state == BookState.BOOK_STALE and book.crossed
+    book.apply(message(102, 102, [], [(1001, 0), (1002, 1)]))
+    assert book.state == BookState.BOOK_GOOD and not book.crossed
+
+
+def test_message_without_levels_advances_the_chain():
+    book = synced()
+    assert book.apply(message(101, 110)) == BookResult.BOOK_APPLIED
+    assert book.apply(message(111, 111, [(998, 1)])) == BookResult.BOOK_APPLIED
+
+
+def test_delete_of_an_unknown_level_is_no_error():
+    book = synced()
+    assert book.apply(message(101, 101, [(5, 0), (10 ** 9, 0)])) == BookResult.BOOK_APPLIED
+    assert book.bid_levels == 1
+
+
+def test_far_levels_come_back_when_the_market_reaches_them():
+    book = synced(window_ticks=4096)
+    book.apply(message(101, 101, [], [(500_000, 11)]))
+    assert book.ask_levels == 2
+    book.apply(message(102, 102, [(499_990, 3), (999, 0)], [(1001, 0)]))
+    assert book.best_ask == (500_000, 11) and book.best_bid == (499_990, 3)
+
+
+@pytest.mark.parametrize("window", [0, 100, 4095, 5000])
+def test_window_that_is_no_power_of_two_is_refused(window):
+    with pytest.raises(ValueError, match="power of two"):
+        OrderBook(window_ticks=window)

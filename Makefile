@@ -1,0 +1,63 @@
+# tickpath: every target makes .venv when missing and rebuilds what changed; nothing needs to be done before.
+#   make run [SHORT=1]   paper trading on the recorded feed; SHORT=1 as fast as it goes
+#   make test            all tests but the soaks
+#   make check           linters over Python and Cython
+#   make bench [PEERS=1] benchmarks, one JSON file each under var/bench
+#   make soak            long runs
+#   make clean           everything that was built or recorded
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEPS := $(VENV)/.deps
+BUILT := $(VENV)/.built
+SOURCES := $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.cc') setup.py pyproject.toml
+VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+.PHONY: run test check bench soak clean build
+.DEFAULT_GOAL := run
+
+$(DEPS): pyproject.toml $(wildcard constraints/*.txt)
+	@command -v $(PYTHON) >/dev/null || { echo "tickpath: python3 not found. Run: apt-get install python3 python3-venv python3-dev build-essential" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tickpath: expected Python 3.11 or newer, found $(VERSION). Run: apt-get install python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "tickpath: the venv module is missing. Run: apt-get install python3-venv" >&2; exit 1; }
+	@command -v $${CXX:-g++} >/dev/null || { echo "tickpath: no C++ compiler. Run: apt-get install build-essential" >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' || { echo "tickpath: Python.h not found. Run: apt-get install python3-dev" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "tickpath: installing dependencies into $(VENV)"
+	@c=constraints/py$(VERSION).txt; test -f $$c || c=/dev/null; \
+	  $(BIN)/python -m pip install --disable-pip-version-check -q -c $$c --upgrade setuptools wheel && \
+	  $(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; print("\n".join(p["build-system"]["requires"] + q["dependencies"] + q["optional-dependencies"]["dev"]))' >$(VENV)/requirements.txt && \
+	  $(BIN)/python -m pip install --disable-pip-version-check -q -c $$c -r $(VENV)/requirements.txt
+	@touch $@
+
+$(BUILT): $(DEPS) $(SOURCES)
+	@echo "tickpath: compiling the core"
+	@mkdir -p var
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps -e . >var/build.log 2>&1 || { cat var/build.log >&2; exit 1; }
+	@touch $@
+
+build: $(BUILT)
+
+run: $(BUILT)
+	$(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast)
+
+test: $(BUILT)
+	$(BIN)/python -m pytest -m "not soak"
+
+check: $(BUILT)
+	$(BIN)/ruff check ext daemon scripts tests examples setup.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint ext
+
+bench: $(BUILT)
+	@mkdir -p var/bench
+	@for f in scripts/bench_*.py; do n=$$(basename $$f .py); echo "== $$n"; $(BIN)/python $$f --json >var/bench/$$n.json || exit $$?; $(BIN)/python scripts/show_bench.py var/bench/$$n.json; done
+
+soak: $(BUILT)
+	$(BIN)/python -m pytest -m soak
+
+clean:
+	rm -rf $(VENV) build var .pytest_cache .ruff_cache .hypothesis
+	find ext -name '*.so' -delete
+	find ext \( -name '*.c' -o -name '*.cpp' \) -delete
+	find . -name '__pycache__' -prune -exec rm -rf {} +

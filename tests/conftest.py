@@ -1,0 +1,47 @@
+"""Shared fixtures: where recorded data stands, and tools that a test needs."""
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def golden_dir():
+    """Recorded input that is part of this repository."""
+    return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """shared_data("ws/…") is a recording under another licence; the test is skipped, saying which, when it is absent."""
+    base = Path(os.environ.get("TICKPATH_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(relative):
+        path = base / relative
+        if not path.exists():
+            pytest.skip(f"recorded data absent: {relative} (set TICKPATH_DATA to the directory that holds it)")
+        return path
+    return find
+
+
+@pytest.fixture(scope="session")
+def require_tool():
+    """require_tool("valgrind", "valgrind"): the tool's path, or a skip that names the apt command (a failure under
+    TICKPATH_REQUIRE_TOOLS=1)."""
+    def find(name, package):
+        path = shutil.which(name)
+        if path is None:
+            text = f"{name} is missing. Run: apt-get install {package}"
+            if os.environ.get("TICKPATH_REQUIRE_TOOLS") == "1":
+                pytest.fail(text)
+            pytest.skip(text)
+        return path
+    return find

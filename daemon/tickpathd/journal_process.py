@@ -1,11 +1,11 @@
 """The journal's process: drains the event ring to checksummed segments and tells how far it is.
 
-Its page (segment kind "journal") holds four words, each to be read with load_word: written_seq at byte 128, synced_seq at
-192, state at 256 (1 running, 2 finished, 3 failed) and a monotonic heartbeat in ns at 320.
+Its page (segment kind "journal") holds four words, each to be read with load_word: written_seq at byte 128, synced_seq
+at 192, state at 256 (1 running, 2 finished, 3 failed) and a monotonic heartbeat in ns at 320.
 
 It ends when it has written the engine's last record (`orderly`), or when the engine is dead and the ring is drained.
-SIGTERM and SIGINT do not end it while the engine lives: what is in the ring must reach the disk, so the engine is stopped
-first. Exit codes: 0 everything is written; 1 with one line on stderr: no ring, the disk failed, or it was lapped.
+SIGTERM and SIGINT do not end it while the engine lives: what is in the ring must reach the disk, so the engine is
+stopped first. Exit codes: 0 everything is written; 1 with one line on stderr: no ring, the disk failed, it was lapped.
 """
 import os
 
@@ -119,7 +119,8 @@ def write_whole(path, data):
         finally:
             os.close(directory)
     except OSError as e:
-        raise JournalError(f"{path}: write: expected the disk to take it, found {e.strerror} (errno {e.errno})") from None
+        raise JournalError(f"{path}: write: expected the disk to take it, found {e.strerror} "
+                           f"(errno {e.errno})") from None
 
 
 def main(argv=None):
@@ -149,8 +150,8 @@ def main(argv=None):
         if process is not None:
             process.page.close()
     if summary["missed_slots"]:
-        print(f"journal: {process.run_dir}: expected every slot, found {summary['missed_slots']} missed: the engine lapped "
-              "it, and this run cannot be verified", file=sys.stderr)
+        print(f"journal: {process.run_dir}: expected every slot, found {summary['missed_slots']} missed: the engine "
+              "lapped it, and this run cannot be verified", file=sys.stderr)
         return 1
     return 0
 

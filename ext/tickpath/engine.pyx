@@ -15,7 +15,7 @@ from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
     BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_depth, book_free, book_init,
-    book_next_level, book_qty_at,
+    book_qty_at,
 )
 from tickpath.market.instruments cimport instrument_add
 from tickpath.shm.histogram cimport histogram_record
@@ -27,6 +27,7 @@ from tickpath.shm.state_page cimport (
 )
 from tickpath.signals.indicators.ema cimport ema_init, ema_ready, ema_update
 from tickpath.signals.indicators.imbalance cimport imbalance_of
+from tickpath.signals.state cimport depth_imbalance
 from tickpath.trading.orders cimport (
     ORDER_SLOTS, REPORT_DUPLICATE, REPORT_FILL, REPORT_STATE, order_apply_report, order_close, order_find,
     order_is_open, order_move, order_open, order_release, order_table_init, write_sequence,
@@ -271,27 +272,10 @@ cdef inline void compute_signals(EngineCore* e, const Slot* records, Changes* ch
     cdef const Top* top = &e.tops[changes.instrument]
     if changes.top_changed:
         s.imbalance = imbalance_of(top.bid_qty_lots, top.ask_qty_lots)
-    if changes.book_applied:
-        s.book_imbalance = depth_imbalance(&e.books[changes.instrument], s.imbalance_levels)
-    elif records.type == EV_TRADE:
+    if records.type == EV_TRADE:
         changes.bar_closed = bar_on_trade(&s.bar, <const TradeEvent*>records, &changes.bar)
         if unlikely(changes.bar_closed):
             close_bar(e, s, &changes.bar)
-
-
-cdef inline double depth_imbalance(const Book* book, int levels) noexcept nogil:
-    cdef int side, n
-    cdef int64_t price
-    cdef int64_t[2] total
-    for side in range(2):
-        total[side] = 0
-        n = 0
-        price = book.sides[side].best_ticks
-        while n < levels and price != PRICE_TICKS_NONE:
-            total[side] += book.sides[side].qty_lots[price & book.mask]
-            price = book_next_level(book, side, price)
-            n += 1
-    return imbalance_of(total[SIDE_BIDS], total[SIDE_ASKS])
 
 
 cdef void close_bar(EngineCore* e, SignalState* s, BarEvent* bar) noexcept nogil:
@@ -301,7 +285,8 @@ cdef void close_bar(EngineCore* e, SignalState* s, BarEvent* bar) noexcept nogil
     publish_two(e, <const Slot*>bar)
     if ema_ready(&s.ema_slow) and ema_ready(&s.ema_fast):
         publish_signal(e, bar, SIGNAL_EMA_FAST, fast, slow)
-    publish_signal(e, bar, SIGNAL_IMBALANCE, s.imbalance, s.book_imbalance)
+    publish_signal(e, bar, SIGNAL_IMBALANCE, s.imbalance,
+                   depth_imbalance(&e.books[bar.instrument], s.imbalance_levels))
 
 
 cdef void publish_signal(EngineCore* e, const BarEvent* bar, int kind, double value, double value2) noexcept nogil:

@@ -1,9 +1,9 @@
 """`output_hash`: BLAKE2b-128 over what the engine decided, in a form that does not depend on when or where it ran.
 
 Each output record (signal, intent, cancel, refusal, order state, fill, position) becomes one 64-byte row CANONICAL; the
-hash is over the rows in order. Kept: the ordinal of the input that caused it, instrument, strategy, order ordinal, side,
-type, ticks, lots, reason, states, and the exact money sums. Left out: ring sequence, epoch, client order ids, venue and
-trade ids, cycle stamps, times.
+hash is over the rows in order. Kept: the ordinal of the input that caused it, instrument, strategy, order ordinal,
+side, type, ticks, lots, reason, states, and the exact money sums. Left out: ring sequence, epoch, client order ids,
+venue and trade ids, cycle stamps, times.
 """
 import hashlib
 
@@ -33,8 +33,9 @@ FIELDS = {
     EventType.EV_ORDER_STATE: {"order_ordinal": "order_ordinal", "lots": "leaves_qty_lots", "extra1": "cum_qty_lots",
                                "state": "state", "prev_state": "prev_state", "side": "side", "strategy": "strategy",
                                "reason": "reason"},
-    EventType.EV_FILL: {"order_ordinal": "order_ordinal", "ticks": "price_ticks", "lots": "qty_lots", "extra1": "fee_e8",
-                        "extra2": "position_lots", "side": "side", "strategy": "strategy", "state": "flags"},
+    EventType.EV_FILL: {"order_ordinal": "order_ordinal", "ticks": "price_ticks", "lots": "qty_lots",
+                        "extra1": "fee_e8", "extra2": "position_lots", "side": "side", "strategy": "strategy",
+                        "state": "flags"},
     EventType.EV_POSITION: {"ticks": "open_cost_ticklots", "lots": "position_lots", "extra1": "realised_ticklots",
                             "extra2": "fees_e8"},
 }

@@ -91,7 +91,7 @@ cdef class FeedLaneWriter:
     @staticmethod
     def local(data_bytes):
         """A lane in private memory, with its reader: (writer, reader)."""
-        memory = mmap.mmap(-1, feed_lane_bytes(data_bytes))
+        memory = mmap.mmap(-1, feed_lane_bytes(data_bytes), flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
         return FeedLaneWriter(memory), FeedLaneReader(memory)
 
     @property

@@ -22,8 +22,8 @@ end `summary.json`. A segment is a header and then blocks, all little endian:
 block the block before, of a segment header the last block of the segment before (0 in the first segment). So a block or
 a segment that is lost, doubled or moved breaks the chain. The crc is CRC-32 as in zlib.
 
-A block with FINAL has no slots and says that the run ended in order: nothing may follow. A block with GAP does not begin
-with the sequence after the last one: the writer was lapped, and what lies between is lost.
+A block with FINAL has no slots and says that the run ended in order: nothing may follow. A block with GAP does not
+begin with the sequence after the last one: the writer was lapped, and what lies between is lost.
 
 A record of two slots is never split between blocks; one whose rest never came (its writer was killed, or a gap tore it)
 is not written. What a crash may leave is an incomplete last block: the reader cuts it and reports it. Everything else
@@ -242,15 +242,16 @@ class JournalWriter:
             raise JournalError(f"{self.path}: expected an open journal, found it closed")
 
     def _fail(self, what, error):
-        self._failed = f"{self.path}: {what}: expected the disk to take it, found {error.strerror} (errno {error.errno})"
+        self._failed = (f"{self.path}: {what}: expected the disk to take it, found {error.strerror} "
+                        f"(errno {error.errno})")
         raise JournalError(self._failed) from None
 
     def _block_header(self, flags, slot_count, first_seq, payload_crc):
-        head = bytearray(BLOCK_HEADER.pack(BLOCK_MAGIC, flags, slot_count * SLOT_BYTES, slot_count, first_seq, payload_crc,
-                                           self._chain_crc))
+        head = BLOCK_HEADER.pack(BLOCK_MAGIC, flags, slot_count * SLOT_BYTES, slot_count, first_seq, payload_crc,
+                                 self._chain_crc)
         # The chain carries this checksum, not one over all 64 bytes: the CRC of bytes with their own CRC is a constant.
         self._chain_crc = zlib.crc32(head)
-        return bytes(head) + CRC.pack(self._chain_crc)
+        return head + CRC.pack(self._chain_crc)
 
     def _write_block(self, slots):
         block_bytes = BLOCK_HEADER_BYTES + slots.nbytes
@@ -288,8 +289,8 @@ class JournalWriter:
         self._segment_no += 1
         self._size_bytes = 0
         head = SEGMENT_HEADER.pack(SEGMENT_MAGIC, FORMAT_VERSION, LAYOUT_VERSION, LAYOUT_HASH, self._segment_no,
-                                   self._chain_crc, self._written_seq + 1, self._epoch, time.time_ns(), self._config_hash,
-                                   self._instance.encode())
+                                   self._chain_crc, self._written_seq + 1, self._epoch, time.time_ns(),
+                                   self._config_hash, self._instance.encode())
         head = head.ljust(SEGMENT_HEADER_BYTES - CRC.size, b"\0")
         self._chain_crc = zlib.crc32(head)
         try:
@@ -366,10 +367,10 @@ def _find_segments(path):
 class JournalReader:
     """Reads a run's journal; also while it is being written, up to the last whole block.
 
-    Parameters: path : a run's directory; an instance's, or its `runs`: then the run of the highest number; or one segment
-                file: then only that segment.
-    After an iteration to the end: `final` (the run ended in order), `torn_tail` (None, or a dict: path, offset, bytes_cut),
-    `missed_slots` (lost by the writer to laps), `last_seq` (0 when there is none).
+    Parameters: path : a run's directory; an instance's, or its `runs`: then the run of the highest number; or one
+                segment file: then only that segment.
+    After an iteration to the end: `final` (the run ended in order), `torn_tail` (None, or a dict: path, offset,
+    bytes_cut), `missed_slots` (lost by the writer to laps, as far as it was iterated), `last_seq`.
     Errors: JournalError, JournalDamage, from the constructor and while iterating.
     """
 
@@ -378,7 +379,6 @@ class JournalReader:
         self._paths = [segment_file(self.run_dir, n) for n in numbers]
         # One segment asked for by name is the journal's last only when it has no successor.
         self._open_end = not segment_file(self.run_dir, numbers[-1] + 1).exists()
-        self._whole_run = numbers[0] == 1 and self._open_end
         self.config_bytes = self._read_config()
         self._headers = []
         for number, segment_path in zip(numbers, self._paths, strict=True):
@@ -414,16 +414,19 @@ class JournalReader:
                 self._check_follows(path, header.previous_crc, expected_crc)
             self._enter(path, header)
             data = self._map(path)
-            expected_crc = yield from self._segment_batches(path, header, data, index == len(self._paths) - 1, start_seq)
+            is_last = index == len(self._paths) - 1
+            expected_crc = yield from self._segment_batches(path, header, data, is_last, start_seq)
         if len(self._headers) < len(self._paths):
             # The last segment has no header yet; see _read_header.
             path = self._paths[-1]
             self._check_follows(path, 0, 0)
             self.torn_tail = {"path": str(path), "offset": 0, "bytes_cut": path.stat().st_size}
         if not self._open_end:
-            path = segment_file(self.run_dir, self._headers[-1].segment_no + 1)
-            self._check_follows(path, self._read_header(path, self._headers[-1].segment_no + 1).previous_crc, expected_crc)
-        self._check_summary()
+            number = self._headers[-1].segment_no + 1
+            path = segment_file(self.run_dir, number)
+            successor = self._read_header(path, number)
+            if successor is not None:
+                self._check_follows(path, successor.previous_crc, expected_crc)
 
     def slot_count(self):
         """Slots in the journal; reads the block headers only."""
@@ -449,8 +452,8 @@ class JournalReader:
             with open(path, "rb") as f:
                 data = f.read(SEGMENT_HEADER_BYTES)
                 size_bytes = os.fstat(f.fileno()).st_size
-                if number > 1 and self._headers and path == self._paths[-1] and self._open_end:
-                    # Its file exists before its header does: short of it, or zeros where a file system grows files ahead.
+                if self._headers and not segment_file(self.run_dir, number + 1).exists():
+                    # Its file exists before its header does: short of it, or zeros where a file system grows ahead.
                     rest_is_zero = not any(data) and not f.read().strip(b"\0")
                     if rest_is_zero or size_bytes < SEGMENT_HEADER_BYTES and data[:8] == SEGMENT_MAGIC[:len(data)]:
                         return None
@@ -459,13 +462,14 @@ class JournalReader:
         header = SegmentHeader(path, data)
         first = self._headers[0] if self._headers else header
         for what, expected, found in (("segment number", number, header.segment_no),
-                                      ("instance", first.instance, header.instance), ("epoch", first.epoch, header.epoch)):
+                                      ("instance", first.instance, header.instance),
+                                      ("epoch", first.epoch, header.epoch)):
             if expected != found:
                 raise JournalDamage(path, 0, f"{what}: expected {expected}, found {found}")
         found = config_hash(self.config_bytes)
         if header.config_hash != found:
-            raise JournalError(f"{self.run_dir / 'config.json'}: expected hash {header.config_hash.hex()} as in {path.name}, "
-                               f"found {found.hex()}: it is not the configuration this journal was written with")
+            raise JournalError(f"{self.run_dir / 'config.json'}: expected hash {header.config_hash.hex()} as in "
+                               f"{path.name}, found {found.hex()}: not the configuration this journal was written with")
         return header
 
     # ---- walking
@@ -488,13 +492,14 @@ class JournalReader:
         if self.final:
             raise JournalDamage(path, 0, "expected nothing behind the run's final block, found a segment")
         if previous_crc != expected_crc:
-            raise JournalDamage(path, 0, f"segment header: expected it to follow a block with checksum {expected_crc:08x}, "
-                                         f"found {previous_crc:08x}")
+            raise JournalDamage(path, 0, f"segment header: expected it to follow a block with checksum "
+                                         f"{expected_crc:08x}, found {previous_crc:08x}")
 
     def _segment_batches(self, path, header, data, is_last, start_seq):
         """The batches of one segment; returns the checksum that the next segment must follow."""
         chain = header.crc
-        for offset, flags, count, first_seq, payload_crc, chain in self._blocks(path, data, header, is_last):
+        for offset, count, first_seq, payload_crc, header_crc in self._blocks(path, data, header, is_last):
+            chain = header_crc
             end_seq = first_seq + count
             if count == 0 or start_seq is not None and end_seq <= start_seq:
                 continue
@@ -513,13 +518,13 @@ class JournalReader:
         return chain
 
     def _blocks(self, path, data, header, is_last):
-        """(offset, flags, slot_count, first_seq, payload_crc, header_crc) of each block, headers checked; payloads are
-        not looked at. Sets final, torn_tail, missed_slots and last_seq on the way."""
+        """(offset, slot_count, first_seq, payload_crc, header_crc) of each block, headers checked; payloads are not
+        looked at. Sets final, torn_tail, missed_slots and last_seq on the way."""
         size, offset, chain = len(data), SEGMENT_HEADER_BYTES, header.crc
         while offset < size:
             if self.final:
-                raise JournalDamage(path, offset, f"expected nothing behind the run's final block, found {size - offset} "
-                                                  "bytes")
+                raise JournalDamage(path, offset, f"expected nothing behind the run's final block, found "
+                                                  f"{size - offset} bytes")
             if size - offset < BLOCK_HEADER_BYTES or data[offset:offset + 4] != BLOCK_MAGIC:
                 self._cut_tail(path, data, offset, is_last, self._tail_start_problem(data, offset))
                 return
@@ -530,11 +535,14 @@ class JournalReader:
             if found != crc:
                 raise JournalDamage(path, offset, f"block header: expected checksum {crc:08x}, found {found:08x}")
             if previous_crc != chain:
-                raise JournalDamage(path, offset, f"block header: expected it to follow a block with checksum {chain:08x}, "
-                                                  f"found {previous_crc:08x}: blocks are missing, doubled or moved")
-            if payload_bytes != count * SLOT_BYTES or count > BLOCK_MAX_SLOTS or (count == 0) != bool(flags & BLOCK_FINAL):
-                raise JournalDamage(path, offset, f"block header: expected 1 to {BLOCK_MAX_SLOTS} slots of {SLOT_BYTES} "
-                                                  f"bytes, found {count} in {payload_bytes} bytes, flags {flags}")
+                raise JournalDamage(path, offset, f"block header: expected it to follow a block with checksum "
+                                                  f"{chain:08x}, found {previous_crc:08x}: blocks are missing, doubled "
+                                                  "or moved")
+            is_final = bool(flags & BLOCK_FINAL)
+            if payload_bytes != count * SLOT_BYTES or count > BLOCK_MAX_SLOTS or (count == 0) != is_final:
+                raise JournalDamage(path, offset, f"block header: expected 1 to {BLOCK_MAX_SLOTS} slots of "
+                                                  f"{SLOT_BYTES} bytes, found {count} in {payload_bytes} bytes, flags "
+                                                  f"{flags}")
             expected_seq = self.last_seq + 1
             if first_seq < expected_seq or (first_seq > expected_seq) != bool(flags & BLOCK_GAP):
                 raise JournalDamage(path, offset, f"block header: expected sequence {expected_seq}, found {first_seq}, "
@@ -542,11 +550,11 @@ class JournalReader:
             if offset + BLOCK_HEADER_BYTES + payload_bytes > size:
                 self._cut_tail(path, data, offset, is_last, None)
                 return
-            self.final = bool(flags & BLOCK_FINAL)
+            self.final = is_final
             self.missed_slots += first_seq - expected_seq
             self.last_seq = first_seq + count - 1
             chain = crc
-            yield offset, flags, count, first_seq, payload_crc, crc
+            yield offset, count, first_seq, payload_crc, crc
             offset += BLOCK_HEADER_BYTES + payload_bytes
 
     @staticmethod
@@ -583,20 +591,4 @@ class JournalReader:
             path = self._paths[index]
             self._enter(path, header)
             for block in self._blocks(path, self._map(path), header, index == len(self._paths) - 1):
-                yield block[2]
-
-    def _check_summary(self):
-        """A run's summary tells how far its journal once reached: a cut on a block's border shows nowhere else."""
-        path = self.run_dir / "summary.json"
-        if not self._whole_run or not path.exists():
-            return
-        try:
-            summary = json.loads(path.read_bytes())
-            last_seq, orderly = summary.get("last_seq", 0), summary.get("orderly", False)
-        except (OSError, ValueError, AttributeError) as e:
-            raise JournalError(f"{path}: expected the run's summary, found {e}") from None
-        end = self._paths[-1]
-        if last_seq > (self.last_seq or 0) or orderly and not self.final:
-            raise JournalDamage(end, end.stat().st_size, f"expected records up to sequence {last_seq} as in {path.name}"
-                                                         f"{' and a final block' if orderly else ''}, found them up to "
-                                                         f"{self.last_seq}")
+                yield block[1]

@@ -95,7 +95,7 @@ cdef class EventWriter:
     @staticmethod
     def local(slot_count):
         """A ring in private memory (replay, backtest)."""
-        return EventWriter(mmap.mmap(-1, ring_bytes(slot_count)))
+        return EventWriter(mmap.mmap(-1, ring_bytes(slot_count), flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
 
     @property
     def next_seq(self):

@@ -14,8 +14,8 @@ Every segment opens with the same 128-byte header, so that a reader of another v
     56      slot_count    u64, kind-specific
     64      instance      64 bytes, zero-padded UTF-8
 
-Names are `/tickpath.<instance>.<kind>`. A segment is filled under a name of its own and then linked to the final one, so
-that nobody ever finds one without its header. Errors are SegmentError, text: expected, found, where.
+Names are `/tickpath.<instance>.<kind>`. A segment is filled under a name of its own and then linked to the final one,
+so that nobody ever finds one without its header. Errors are SegmentError, text: expected, found, where.
 """
 import contextlib
 import fcntl

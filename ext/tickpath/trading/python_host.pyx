@@ -10,6 +10,7 @@ import traceback
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, book_depth
+from tickpath.signals.state cimport depth_imbalance
 from tickpath.trading.orders cimport ORDER_SLOTS, Order
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_cancel, ctx_set_timer, ctx_submit
 from tickpath.types cimport (
@@ -244,7 +245,7 @@ cdef class Book:
 
     @property
     def imbalance(self):
-        return self.ctx.signals[self.instrument].book_imbalance
+        return depth_imbalance(&self.ctx.books[self.instrument], self.ctx.signals[self.instrument].imbalance_levels)
 
     def depth(self, int levels=5):
         cdef int64_t[64] prices

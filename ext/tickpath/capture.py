@@ -113,7 +113,7 @@ def read_capture(path):
     """
     try:
         with open(path, "rb") as file:
-            yield from _frames(path, _numbered_lines(path, _chunks(path, file)))
+            yield from _frames(path, _numbered_lines(path, _chunks(file)))
     except OSError as e:
         raise CaptureError(path, None, "a readable capture file", e.strerror or str(e)) from None
 
@@ -122,7 +122,7 @@ class _Damage(Exception):
     """The byte stream ends or breaks here; the line number is added where lines are counted."""
 
 
-def _chunks(path, file):
+def _chunks(file):
     """The plain bytes of a file, in pieces."""
     head = file.read(8)
     file.seek(0)
@@ -266,7 +266,7 @@ def _frame_b(path, number, line):
         return None
     ts_recv_ns = _seconds_to_ns(bytes(record.ts))
     if ts_recv_ns is None:
-        raise CaptureError(path, number, '"ts" in seconds since 1970', repr(bytes(record.ts).decode()) or "none")
+        raise CaptureError(path, number, '"ts" in seconds since 1970', bytes(record.ts)[:60].decode() or "none")
     if record.data is not None:
         data = record.data.encode()
     elif record.b64 is not None:
@@ -288,9 +288,13 @@ def _seconds_to_ns(text):
         ts_ns = int(whole) * 10 ** 9 + int(fraction[:9].ljust(9, b"0"))
     else:
         try:
-            ts_ns = int(Decimal(text.decode()).scaleb(9))
+            seconds = Decimal(text.decode())
         except (ArithmeticError, ValueError):
             return None
+        # Looked at before it is written out: the exponent may ask for a billion digits.
+        if not seconds.is_finite() or seconds.adjusted() > 10:
+            return None
+        ts_ns = int(seconds.scaleb(9))
     return ts_ns if 0 <= ts_ns <= TS_NS_MAX else None
 
 
@@ -404,10 +408,16 @@ def _scan_binance(frame, grids, unnamed, filters):
             return
     kind = message.get("e")
     symbol = message.get("s", symbol)
-    if "bids" in message:
+    if isinstance(symbols := message.get("symbols"), list):
+        for item in symbols:
+            _scan_filters(item, filters)
+    elif not isinstance(symbol, str):
+        if "bids" in message:
+            rows = _rows(message, "bids") + _rows(message, "asks")
+            unnamed.add([row[0] for row in rows], [row[1] for row in rows])
+    elif "bids" in message:
         rows = _rows(message, "bids") + _rows(message, "asks")
-        grid = unnamed if symbol is None else grids[symbol]
-        grid.add([row[0] for row in rows], [row[1] for row in rows])
+        grids[symbol].add([row[0] for row in rows], [row[1] for row in rows])
     elif kind == "depthUpdate":
         rows = _rows(message, "b") + _rows(message, "a")
         grids[symbol].add([row[0] for row in rows], [row[1] for row in rows])
@@ -419,9 +429,6 @@ def _scan_binance(frame, grids, unnamed, filters):
             grids[symbol].add([bar.get(key) for key in "ohlc"], (bar.get("v"),))
     elif (kind is None or kind == "bookTicker") and "B" in message and "A" in message:
         grids[symbol].add((message.get("b"), message.get("a")), (message["B"], message["A"]))
-    elif isinstance(symbols := message.get("symbols"), list):
-        for item in symbols:
-            _scan_filters(item, filters)
 
 
 def _rows(message, key):
@@ -432,10 +439,10 @@ def _rows(message, key):
 
 
 def _scan_filters(item, filters):
-    if not isinstance(item, dict) or not isinstance(item.get("filters"), list):
+    if not isinstance(item, dict) or not isinstance(item.get("filters"), list) or not isinstance(item.get("symbol"), str):
         return
     increments = {}
     for entry in item["filters"]:
         if isinstance(entry, dict) and entry.get("filterType") in ("PRICE_FILTER", "LOT_SIZE"):
             increments[entry["filterType"]] = entry.get("tickSize") or entry.get("stepSize")
-    filters[item.get("symbol")] = (_e8(increments.get("PRICE_FILTER")), _e8(increments.get("LOT_SIZE")))
+    filters[item["symbol"]] = (_e8(increments.get("PRICE_FILTER")), _e8(increments.get("LOT_SIZE")))

@@ -46,18 +46,6 @@ cdef class Session:
 
     Parameters: engine : Engine.  paper : dict of [paper] settings for the simulated venue, or None for replay.
     """
-    cdef readonly Engine engine
-    cdef EngineCore* core
-    cdef SimVenue* sim
-    cdef bytearray _frame
-    cdef FrameEvent pending_head              # a journaled frame whose records have not all come yet
-    cdef int32_t pending_count
-    cdef int32_t pending_wanted
-    cdef ExecReport held_report               # a journaled reply whose second slot has not come yet
-    cdef bint held
-    cdef readonly bint feed_ended
-    cdef readonly uint64_t foreign_records    # records in a journal that cannot be an input: counted, never guessed
-
     def __cinit__(self, Engine engine not None, paper=None):
         self.engine = engine
         self.core = engine.core

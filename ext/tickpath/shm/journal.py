@@ -51,6 +51,7 @@ from tickpath.types import LAYOUT_HASH, LAYOUT_VERSION, SLOT_COUNTS, SLOT_DTYPE,
 SEGMENT_MAGIC = b"TICKPJNL"
 FORMAT_VERSION = 1
 SEGMENT_HEADER = struct.Struct("<8sIIQIIQQq8x16s64s")
+SEGMENT_HEADER_KNOWN = struct.Struct("<8sIIQI")       # its fields up to segment_no: any other value is not ours
 SEGMENT_HEADER_BYTES = 4096
 BLOCK_MAGIC = b"TPBK"
 BLOCK_HEADER = struct.Struct("<4sIIIQII28x")
@@ -454,8 +455,10 @@ class JournalReader:
                 size_bytes = os.fstat(f.fileno()).st_size
                 if self._headers and not segment_file(self.run_dir, number + 1).exists():
                     # Its file exists before its header does: short of it, or zeros where a file system grows ahead.
-                    rest_is_zero = not any(data) and not f.read().strip(b"\0")
-                    if rest_is_zero or size_bytes < SEGMENT_HEADER_BYTES and data[:8] == SEGMENT_MAGIC[:len(data)]:
+                    known = SEGMENT_HEADER_KNOWN.pack(SEGMENT_MAGIC, FORMAT_VERSION, LAYOUT_VERSION, LAYOUT_HASH, number)
+                    is_short_header = (size_bytes < SEGMENT_HEADER_BYTES and known.startswith(data[:len(known)])
+                                       and not any(data[SEGMENT_HEADER.size:]))
+                    if is_short_header or not any(data) and not f.read().strip(b"\0"):
                         return None
         except OSError as e:
             raise JournalError(f"{path}: expected a readable segment, found {e.strerror}") from None

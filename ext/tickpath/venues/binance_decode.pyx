@@ -538,21 +538,26 @@ cdef int walk_levels(BinanceDecoder* d, const FrameView* frame, DecodeBatch* bat
                      uint32_t level_count, int flags, uint64_t first_id, uint64_t last_id) noexcept nogil:
     cdef BookDelta* b
     cdef const char* stop = NULL
-    cdef uint32_t i
+    cdef uint32_t i, side, n = 0
     cdef int status
-    for i in range(level_count):
-        b = <BookDelta*>(batch.slots + i)
-        status = quoted_decimal(d.levels[i].price, &item.price_grid, &b.price_ticks, &stop)
-        if status == STATUS_OK:
-            status = quoted_decimal(d.levels[i].qty, &item.qty_grid, &b.qty_lots, &stop)
-        if status != STATUS_OK:
-            return status
-        if b.price_ticks <= 0 or b.qty_lots < 0:
-            return STATUS_MALFORMED
-        slot_open(<Slot*>b, EV_BOOK_DELTA, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
-                  flags | (DELTA_ASK if d.levels[i].ask else 0))
-        b.first_update_id = first_id
-        b.last_update_id = last_id
+    # Bids first whatever the key order, as the scanner has them.
+    for side in range(2):
+        for i in range(level_count):
+            if d.levels[i].ask != side:
+                continue
+            b = <BookDelta*>(batch.slots + n)
+            n += 1
+            status = quoted_decimal(d.levels[i].price, &item.price_grid, &b.price_ticks, &stop)
+            if status == STATUS_OK:
+                status = quoted_decimal(d.levels[i].qty, &item.qty_grid, &b.qty_lots, &stop)
+            if status != STATUS_OK:
+                return status
+            if b.price_ticks <= 0 or b.qty_lots < 0:
+                return STATUS_MALFORMED
+            slot_open(<Slot*>b, EV_BOOK_DELTA, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
+                      flags | (DELTA_ASK if side else 0))
+            b.first_update_id = first_id
+            b.last_update_id = last_id
     batch.count = level_count
     batch.instrument = item.instrument
     batch_close_delta(batch, frame, first_id, last_id)

@@ -49,15 +49,20 @@ check: $(BUILT)
 	$(BIN)/ruff check ext daemon scripts tests examples setup.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint ext
 
-bench: $(BUILT)
+bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 	@mkdir -p var/bench
-	@for f in scripts/bench_*.py; do n=$$(basename $$f .py); echo "== $$n"; $(BIN)/python $$f --json >var/bench/$$n.json || exit $$?; $(BIN)/python scripts/show_bench.py var/bench/$$n.json; done
+	@for f in scripts/bench_*.py; do n=$$(basename $$f .py); $(BIN)/python $$f --json >var/bench/$$n.tmp || exit $$?; mv var/bench/$$n.tmp var/bench/$$n.json; $(BIN)/python scripts/show_bench.py var/bench/$$n.json; done
+
+.venv-peers/.deps:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --disable-pip-version-check -q hftbacktest==2.4.4
+	@touch $@
 
 soak: $(BUILT)
 	$(BIN)/python -m pytest -m soak
 
 clean:
-	rm -rf $(VENV) build var .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers build var .pytest_cache .ruff_cache .hypothesis
 	find ext -name '*.so' -delete
 	find ext \( -name '*.c' -o -name '*.cpp' \) -delete
 	find . -name '__pycache__' -prune -exec rm -rf {} +

@@ -6,16 +6,18 @@ with a limit order at the other side's best, good until cancelled, and what is s
 Run it with `kind = "ema_cross:EmaCross"` and this directory in `instance.strategy_path`.
 """
 from tickpath.signals import indicators
-from tickpath.trading import Strategy
+from tickpath.trading import Strategy, read_parameters
 
 
 class EmaCross(Strategy):
     def __init__(self, parameters):
         super().__init__(parameters)
-        self.fast = indicators.EMA(parameters.get("fast", 12))
-        self.slow = indicators.EMA(parameters.get("slow", 26))
-        self.order_qty_lots = parameters.get("order_qty_lots", 1000)
-        self.timeout_ns = int(parameters.get("timeout_s", 30) * 1e9)
+        # name: (default, lowest, highest)
+        p = read_parameters(parameters, {"fast": (12, 1, 10 ** 6), "slow": (26, 1, 10 ** 6),
+                                         "order_qty_lots": (1000, 1, 10 ** 15), "timeout_s": (30.0, 0.001, 86400.0)})
+        self.fast, self.slow = indicators.EMA(p["fast"]), indicators.EMA(p["slow"])
+        self.order_qty_lots = p["order_qty_lots"]
+        self.timeout_ns = int(p["timeout_s"] * 1e9)
         self.above = None
         self.open_ordinal = 0
 

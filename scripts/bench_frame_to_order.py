@@ -15,15 +15,16 @@ import subprocess
 import sys
 import tempfile
 
-import benchlib
 import numpy as np
 
+import benchlib
 from tickpath.capture import read_capture
 from tickpath.clock import calibrate_cycles_per_ns
 from tickpath.engine import Engine
 from tickpath.session import Session
 from tickpath.shm.feed_lane import FeedLaneWriter
 from tickpath.shm.ring import EventReader, EventWriter, records
+from tickpath.shm.state_page import StatePage
 from tickpath.types import EventType
 
 RING_SLOTS = 1 << 21
@@ -53,7 +54,8 @@ def measure(frames, strategy, parameters, cycles_per_ns, stamps=True):
     first = kinds[np.minimum(frame_index + 1, len(kinds) - 1)]
     from_frame = latency["receive_start_cycles"] > 0
     ns = latency["frame_to_order_cycles"] / cycles_per_ns
-    return ns[from_frame], first[from_frame], frame_events[from_frame], len(latency)
+    steps = StatePage(session.engine.state_buffer).latency()
+    return ns[from_frame], first[from_frame], frame_events[from_frame], steps
 
 
 def generated(seed=7, n=30000):
@@ -84,7 +86,7 @@ def execution_reports(n, prefix):
                f'"q":"0.00100000","p":"60999.95000000","P":"0.00000000","F":"0.00000000","g":-1,"C":"","x":"TRADE","X":"FILLED",'
                f'"r":"NONE","i":{34_293_153_000 + i},"l":"0.00100000","z":"0.00100000","L":"60999.95000000","n":"0.06100000",'
                f'"N":"USDT","T":{ms - 1},"t":{4_512_345_678 + i},"I":{78_641_984_000 + i},"w":false,"m":true,"M":false,'
-               f'"O":{ms - 900},"Z":"61.00000000","Y":"61.00000000","Q":"0.00000000","W":{ms - 900},"V":"EXPIRE_MAKER"}}').encode()
+               f'"O":{ms - 900},"Z":"61.00000000","Y":"61.00000000","Q":"0.00000000","W":{ms - 900}}}').encode()
 
 
 def base32(v):
@@ -136,9 +138,9 @@ def main():
     frames = [(f.data, f.ts_recv_ns) for path in benchlib.CAPTURES for f in read_capture(path)]
     every = {"order_qty_lots": 1000, "offset_ticks": 5}
     maker = {"order_qty_lots": 1000, "max_position_lots": 20000, "skew_ticks_per_lot": 0.0005, "requote_ticks": 1}
-    best, floors = {}, None
+    best, floors, steps = {}, None, {}
     for _ in range(options.rounds):
-        ns, first, events, _ = measure(frames, "every_event", every, cycles_per_ns)
+        ns, first, events, steps = measure(frames, "every_event", every, cycles_per_ns)
         depth = first == EventType.EV_BOOK_DELTA
         round_ = {"bookTicker": ns[first == EventType.EV_QUOTE], "trade": ns[first == EventType.EV_TRADE],
                   "bookTicker+trade": ns[~depth], "depth_capture": ns[depth],
@@ -164,7 +166,7 @@ def main():
             case["ratio_to_floor"] = round(case["p50"] / floors[name]["p50"], 2)
         cases.append(case)
     benchlib.finish({"name": "bench_frame_to_order", "machine": benchlib.machine(), "rounds": options.rounds, "cases": cases,
-                     "missing": []}, options.json)
+                     "steps": {k: v for k, v in steps.items() if k not in ("ack", "fill")}, "missing": []}, options.json)
     return 0
 
 

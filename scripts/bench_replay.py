@@ -6,15 +6,17 @@ changes); an event is one level change, quote or trade. Cases: no strategy, EMA 
 market making that requotes when its price moves. `capture_*`: the committed captures' own events in their own messages.
 `frames`: raw bookTicker and trade frames of the captures, JSON in. Unit: ns an event (or frame); ring on, journal off.
 
-Peers: hftbacktest's own event loop over the same generated changes, where it is installed.
+Peers: hftbacktest's own event loop over the same generated changes, on the same core in the same run, where
+`make bench PEERS=1` has installed it into an environment of its own.
 """
-import random
+import json
+import subprocess
 import sys
 import time
 
-import benchlib
 import numpy as np
 
+import benchlib
 from tickpath.capture import read_capture
 from tickpath.engine import Engine
 from tickpath.session import Session
@@ -33,44 +35,6 @@ STRATEGIES = {
     "market_making": ("market_maker", {"order_qty_lots": 10, "max_position_lots": 1000, "skew_ticks_per_lot": 0.002,
                                        "imbalance_ticks": 0.0, "half_spread_ticks": 0.5, "requote_ticks": 1}),
 }
-
-
-def l2_changes(n, levels=1000, seed=7, middle=500_000, p_move=0.02):
-    """(side, price_ticks, qty_lots) of n level changes and of the opening snapshot; never crossed, deletes hit live levels."""
-    r = random.Random(seed)
-    bids, asks = dict.fromkeys(range(middle - levels, middle), 1), dict.fromkeys(range(middle, middle + levels), 1)
-    snapshot = [(0, p, 1000) for p in bids] + [(1, p, 1000) for p in asks]
-    rows, todo = [], []
-    span = np.log(levels / 10.0)
-    while len(rows) < n:
-        if todo:
-            side, price, qty = todo.pop()
-        else:
-            u = r.random()
-            if u < p_move:
-                if u < p_move / 2:
-                    if asks.get(middle):
-                        todo.append((1, middle, 0))
-                    todo.insert(0, (0, middle, 1 + int(r.random() * 5000)))
-                    middle += 1
-                else:
-                    if bids.get(middle - 1):
-                        todo.append((0, middle - 1, 0))
-                    todo.insert(0, (1, middle - 1, 1 + int(r.random() * 5000)))
-                    middle -= 1
-                continue
-            side = int(r.random() < 0.5)
-            offset = int(r.random() * 10) if r.random() < 0.8 else int(10 * np.exp(r.random() * span))
-            price = middle + offset if side else middle - 1 - offset
-            book = asks if side else bids
-            qty = 0 if (price in book and r.random() < 0.25 and len(book) > 20) else 1 + int(r.random() * 5000)
-        book = asks if side else bids
-        if qty:
-            book[price] = 1
-        else:
-            book.pop(price, None)
-        rows.append((side, price, qty))
-    return np.array(rows, dtype=np.int64), np.array(snapshot, dtype=np.int64)
 
 
 def delta_slots(rows, first_id, ts_ns, *, flags=0, one_message=False):
@@ -145,99 +109,24 @@ def run_frames(frames):
     return time.perf_counter_ns() - begin
 
 
-def hftbacktest_peers():
-    """{case: (ns an event, version)} from hftbacktest's ROI-vector depth, where it is installed."""
-    try:
-        import hftbacktest as hft
-        from numba import njit
-    except ImportError:
+def hftbacktest_peer(core):
+    """What scripts/peers/hftbacktest_replay.py measures in the peers' own environment, or None where there is none."""
+    python = benchlib.peers_python()
+    if python is None:
         return None
-    changes, snapshot = l2_changes(N)
-
-    def events(rows):
-        out = np.zeros(len(rows), hft.event_dtype)
-        out["ev"] = hft.LOCAL_EVENT | hft.EXCH_EVENT | np.where(rows[:, 0] == 0, hft.BUY_EVENT, hft.SELL_EVENT)
-        out["px"], out["qty"] = rows[:, 1] * 0.1, rows[:, 2] * 0.001
-        return out
-    data, opening = events(changes), events(snapshot)
-    data["ev"] |= hft.DEPTH_EVENT
-    data["exch_ts"] = 1_000_000_000 + np.arange(N) * 100_000
-    data["local_ts"] = data["exch_ts"] + 10_000
-    opening["ev"] |= hft.DEPTH_SNAPSHOT_EVENT
-
-    @njit
-    def ema_cross(h):
-        order_id, above, seen, fast, slow, d = 0, False, 0, 0.0, 0.0, h.depth(0)
-        while h.wait_next_feed(False, 60_000_000_000) != 1:
-            m = 0.5 * (d.best_bid + d.best_ask)
-            if seen == 0:
-                fast = slow = m
-            fast += (2 / 11) * (m - fast)
-            slow += (2 / 51) * (m - slow)
-            seen += 1
-            if seen > 50 and (fast > slow) != above:
-                order_id += 1
-                if fast > slow:
-                    h.submit_buy_order(0, order_id, d.best_ask, 0.01, hft.GTC, hft.LIMIT, False)
-                else:
-                    h.submit_sell_order(0, order_id, d.best_bid, 0.01, hft.GTC, hft.LIMIT, False)
-                h.clear_inactive_orders(0)
-            above = fast > slow
-        return order_id
-
-    @njit
-    def market_making(h):
-        order_id, b0, a0, ob, oa, d = 0, 0, 0, 0, 0, h.depth(0)
-        while h.wait_next_feed(False, 60_000_000_000) != 1:
-            b, a = d.best_bid_tick, d.best_ask_tick
-            if b != b0:
-                o = h.orders(0).get(ob)
-                if o is not None and o.cancellable:
-                    h.cancel(0, ob, False)
-                h.clear_inactive_orders(0)
-                order_id += 1
-                ob, b0 = order_id, b
-                h.submit_buy_order(0, ob, d.best_bid, 0.01, hft.GTX, hft.LIMIT, False)
-            if a != a0:
-                o = h.orders(0).get(oa)
-                if o is not None and o.cancellable:
-                    h.cancel(0, oa, False)
-                h.clear_inactive_orders(0)
-                order_id += 1
-                oa, a0 = order_id, a
-                h.submit_sell_order(0, oa, d.best_ask, 0.01, hft.GTX, hft.LIMIT, False)
-        return order_id
-
-    @njit
-    def idle(h):
-        k, d = 0, h.depth(0)
-        while h.wait_next_feed(False, 60_000_000_000) != 1:
-            k += d.best_bid_tick + d.best_ask_tick
-        return k
-
-    def make():
-        asset = (hft.BacktestAsset().data(data).initial_snapshot(opening).linear_asset(1.0)
-                 .constant_order_latency(50_000, 50_000).risk_adverse_queue_model().no_partial_fill_exchange()
-                 .trading_value_fee_model(0.0002, 0.0005).tick_size(0.1).lot_size(0.001).last_trades_capacity(0)
-                 .roi_lb(49_000.0).roi_ub(51_000.0))
-        return hft.ROIVectorMarketDepthBacktest([asset])
-    result = {}
-    for name, function in (("idle", idle), ("ema_cross", ema_cross), ("market_making", market_making)):
-        times = []
-        for _ in range(4):
-            h = make()
-            begin = time.perf_counter_ns()
-            function(h)
-            times.append((time.perf_counter_ns() - begin) / N)
-            h.close()
-        result[name] = min(times[1:])
-    return result, hft.__version__ if hasattr(hft, "__version__") else "unknown"
+    done = subprocess.run([python, str(benchlib.ROOT / "scripts" / "peers" / "hftbacktest_replay.py"), str(N), str(core)],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"hftbacktest: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def case(name, unit, per_item, count, **more):
     values = np.array(per_item)
-    return {"case": name, "unit": unit, "n": count, "p50": round(float(np.median(values)), 1), "p99": round(float(values.max()), 1),
-            "p999": round(float(values.max()), 1), "max": round(float(values.max()), 1),
+    worst = round(float(values.max()), 1)
+    return {"case": name, "unit": unit, "n": count, "p50": round(float(np.median(values)), 1), "p99": worst, "p999": worst,
+            "max": worst,
             "per_s": round(1e9 / float(np.median(values))), "rounds": len(values), "peers": {}, **more}
 
 
@@ -245,7 +134,7 @@ def main():
     options = benchlib.arguments(__doc__).parse_args()
     benchlib.pin(options.core)
     slots, count = market(N)
-    peers = hftbacktest_peers()
+    peer = hftbacktest_peer(options.core)
     cases = []
     for name, (strategy, parameters) in STRATEGIES.items():
         times, totals = [], None
@@ -255,10 +144,11 @@ def main():
         label = "events" if name == "ema_cross" else f"events_{name}"
         found = case(label, "ns/event", times, count, orders=totals["orders"], fills=totals["fills"],
                      refusals=totals["refusals"])
-        if peers is not None:
-            found["peers"]["hftbacktest"] = {"p50": round(peers[0][name], 1), "p99": round(peers[0][name], 1),
-                                             "per_s": round(1e9 / peers[0][name]), "version": peers[1]}
-            found["ratio_to_best_peer"] = round(found["p50"] / peers[0][name], 3)
+        if peer is not None:
+            ns = peer["cases"][name]
+            found["peers"]["hftbacktest"] = {"p50": round(ns, 1), "p99": round(ns, 1), "per_s": round(1e9 / ns),
+                                             "version": peer["version"]}
+            found["ratio_to_best_peer"] = round(found["p50"] / ns, 3)
         cases.append(found)
     recorded, recorded_count = capture_market()
     for name in ("ema_cross", "market_making"):
@@ -271,7 +161,7 @@ def main():
     times = [run_frames(hot) / len(hot) for _ in range(options.rounds)]
     cases.append(case("frames", "ns/frame", times, len(hot)))
     benchlib.finish({"name": "bench_replay", "machine": benchlib.machine(), "rounds": options.rounds, "cases": cases,
-                     "missing": [] if peers is not None else ["hftbacktest"]}, options.json)
+                     "missing": [] if peer is not None else ["hftbacktest"]}, options.json)
     return 0
 
 

@@ -60,6 +60,12 @@ def percentiles(values):
             "max": round(float(values.max()), 1)}
 
 
+def peers_python():
+    """The Python of the peers' environment (make bench PEERS=1), or None."""
+    python = ROOT / ".venv-peers" / "bin" / "python"
+    return str(python) if python.exists() else None
+
+
 def build_floor(name):
     """Compile scripts/floors/NAME.c with -O3 and the build's -march; returns the program's path."""
     out = Path(tempfile.mkdtemp(prefix="tickpath-floor-")) / name

@@ -178,33 +178,34 @@ VENUE_KINDS = ("binance_spot", "binance_usdm", "coinbase", "kraken", "okx", "byb
 
 def load_config(paths, overrides=(), env=None, live=False):
     """The validated Config of files, environment and overrides ("a.b=c"). live: the command line's second switch."""
-    tree, where = {}, "configuration"
+    tree, origins = {}, {(): "configuration"}
     for path in paths:
         path = Path(path)
-        where = str(path)
-        _merge(tree, _resolve_paths(_read_file(path), path.parent))
+        origins[()] = str(path)
+        _merge(tree, _resolve_paths(_read_file(path), path.parent), origins, str(path))
     for key, value in sorted((os.environ if env is None else env).items()):
         if key.startswith("TICKPATH__"):
-            _set(tree, key[len("TICKPATH__"):].lower().split("__"), _value(value), f"environment {key}")
-    return _finish(tree, overrides, where, live)
+            _set(tree, key[len("TICKPATH__"):].lower().split("__"), _value(value), origins, f"environment {key}")
+    return _finish(tree, overrides, origins, live)
 
 
 def apply_overrides(config, overrides):
     """A Config with "a.b=c" settings changed."""
-    return _finish(json.loads(config_to_json(config)), overrides, "configuration", live=True)
+    return _finish(json.loads(config_to_json(config)), overrides, {(): "configuration"}, live=True)
 
 
-def _finish(tree, overrides, where, live):
+def _finish(tree, overrides, origins, live):
     for text in overrides:
         name, separator, value = text.partition("=")
         if not separator:
             raise ConfigError(f"--set: expected a.b=c, found {text!r}")
-        _set(tree, name.strip().split("."), _value(value.strip()), "--set")
+        _set(tree, name.strip().split("."), _value(value.strip()), origins, "--set")
     try:
         config = msgspec.convert(tree, Config, strict=True)
     except msgspec.ValidationError as e:
-        raise ConfigError(f"{where}: {_explain(e)}") from None
-    validate(config, where, live)
+        text = _explain(e)
+        raise ConfigError(f"{_origin(origins, text.partition(': ')[0])}: {text}") from None
+    validate(config, origins, live)
     return config
 
 
@@ -215,9 +216,9 @@ def _read_file(path):
         raise ConfigError(f"{path}: expected a configuration file, found {e.strerror}") from None
     try:
         if path.suffix in (".yaml", ".yml"):
-            tree = yaml.safe_load(data)
+            tree = yaml.load(data, _YamlLoader)
         elif path.suffix == ".json":
-            tree = json.loads(data)
+            tree = json.loads(data, object_pairs_hook=_object_without_duplicates)
         else:
             tree = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError) as e:
@@ -225,6 +226,24 @@ def _read_file(path):
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: $: expected sections, found {type(tree).__name__}")
     return tree
+
+
+def _object_without_duplicates(pairs):
+    """A JSON object; of two limits of one name neither may win silently."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} twice")
+    return result
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, as TOML does."""
+
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
+        _object_without_duplicates([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+        return node
 
 
 def _resolve_paths(tree, base):
@@ -235,12 +254,25 @@ def _resolve_paths(tree, base):
     return tree
 
 
-def _merge(into, tree):
+def _merge(into, tree, origins, where, path=()):
     for key, value in tree.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+        if isinstance(value, dict):
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
+            _merge(into[key], value, origins, where, (*path, str(key)))
         else:
             into[key] = value
+            origins[(*path, str(key))] = where
+
+
+def _origin(origins, path):
+    """Which file, variable or option set the value at "$.a.b[0].c": the entry nearest above it, else one below it."""
+    keys = tuple(path.replace("[", ".").replace("]", "").removeprefix("$").strip(".").split("."))
+    for n in range(len(keys), 0, -1):
+        if keys[:n] in origins:
+            return origins[keys[:n]]
+    below = [where for key, where in origins.items() if key[:len(keys)] == keys]
+    return below[-1] if below else origins[()]
 
 
 def _value(text):
@@ -250,7 +282,8 @@ def _value(text):
         return text
 
 
-def _set(tree, keys, value, where):
+def _set(tree, keys, value, origins, where):
+    origins[tuple(keys)] = where
     node = tree
     for n, key in enumerate(keys):
         last = n == len(keys) - 1
@@ -298,10 +331,10 @@ def _known_keys(path):
 
 # ---- validation
 
-def validate(config, where="configuration", live=False):
-    """Raise ConfigError for whatever types alone cannot say."""
+def validate(config, origins, live=False):
+    """Raise ConfigError for whatever types alone cannot say. origins: where each value came from, see _origin."""
     def bad(path, expected, found):
-        raise ConfigError(f"{where}: $.{path}: expected {expected}, found {found!r}")
+        raise ConfigError(f"{_origin(origins, path)}: $.{path}: expected {expected}, found {found!r}")
 
     def positive(path, value, *, zero=False):
         if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
@@ -446,13 +479,18 @@ def _validate_strategies(config, bad):
 
 
 def not_enforced(config):
-    """Limits that were set to something else than their default and that this version does not check."""
+    """Limits and strategy sections that were set to something else than their default and that this version ignores."""
     result = []
     for section, defaults in (("account", AccountLimits()), ("strategy", StrategyLimits()), ("instrument", InstrumentLimits())):
         for f in msgspec.structs.fields(defaults):
             key = f"{section}.{f.name}"
             if key not in ENFORCED_LIMITS and getattr(getattr(config.limits, section), f.name) != getattr(defaults, f.name):
                 result.append(f"limits.{key}")
+    for n, s in enumerate(config.strategies):
+        if s.model != StrategyModel():
+            result.append(f"strategies[{n}].model")
+        if s.execution != StrategyExecution():
+            result.append(f"strategies[{n}].execution")
     return result
 
 
@@ -469,7 +507,7 @@ def config_from_json(data):
         config = msgspec.json.decode(data, type=Config)
     except (msgspec.ValidationError, msgspec.DecodeError) as e:
         raise ConfigError(f"configuration: {_explain(e)}") from None
-    validate(config, "configuration")
+    validate(config, {(): "configuration"})
     return config
 
 

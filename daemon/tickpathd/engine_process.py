@@ -24,6 +24,7 @@ from tickpath.shm.state_page import state_page_bytes
 from tickpath.types import CommandKind
 from tickpathd.engine_spec import engine_spec, paper_spec
 from tickpathd.run_dir import RunError, read_run
+from tickpathd.supervised import die_with
 
 FRAMES_PER_TURN = 64          # then signals and sockets get their turn
 IDLE_SLEEP_S = 0.001          # poll = "sleep": how long an empty lane is left alone
@@ -55,11 +56,13 @@ class EngineProcess:
         self.segments.append(segment)
         return segment
 
-    def run(self):
+    def run(self, parent_pid=None):
         self.loop = uvloop.new_event_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._request_stop)
         self.loop.add_signal_handler(signal.SIGUSR1, self._kill)
+        if parent_pid:
+            die_with(parent_pid)
         self.loop.call_soon(self._turn)
         # The cyclic collector would stop the path for milliseconds; what exists now stays for ever anyway.
         gc.collect()
@@ -100,6 +103,7 @@ class EngineProcess:
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="tickpathd", description="The engine's process; see `tickpath run`.")
     parser.add_argument("--run-dir", required=True, help="directory of a prepared run (holds config.json)")
+    parser.add_argument("--parent-pid", type=int, help="end when this process does")
     arguments = parser.parse_args(argv)
     process = None
     try:
@@ -111,7 +115,7 @@ def main(argv=None):
                 raise RunError(f"instance.core: expected a processor this process may use, found "
                                f"{config.instance.core} ({e.strerror})") from None
         process = EngineProcess(config, header)
-        process.run()
+        process.run(arguments.parent_pid)
     except (RunError, SegmentError, ValueError) as e:
         print(f"tickpathd: {e}", file=sys.stderr)
         return 1

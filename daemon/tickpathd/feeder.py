@@ -14,6 +14,7 @@ from tickpath.shm.ring import EventReader
 from tickpath.shm.segment import SegmentError, attach_segment
 from tickpath.shm.words import load_word
 from tickpathd.run_dir import RunError, read_run
+from tickpathd.supervised import die_with
 
 WRITTEN_SEQ_OFFSET = 128      # in the journal's page, see journal_process.py
 CHECK_EVERY_FRAMES = 64
@@ -83,6 +84,7 @@ class Feeder:
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="tickpathd.feeder", description="Plays a capture; see `tickpath run`.")
     parser.add_argument("--run-dir", required=True)
+    parser.add_argument("--parent-pid", type=int, help="end when this process does")
     arguments = parser.parse_args(argv)
     try:
         config, _ = read_run(arguments.run_dir)
@@ -95,6 +97,8 @@ def main(argv=None):
         feeder.stop_requested = True
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if arguments.parent_pid:
+        die_with(arguments.parent_pid)
     failed = None
     try:
         try:

@@ -14,6 +14,7 @@ import sys
 import time
 from decimal import Decimal
 
+from tickpath.capture import CaptureError, expand_capture
 from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
 from tickpathd.run_dir import InstanceLock, RunError, new_run
@@ -61,11 +62,13 @@ class Run:
         self.engine = self.journal = self.feeder = None
         self.page = None
         self.problems = []
+        self.asked = False
 
     def _on_signal(self, *_):
         self.stop_signals += 1
 
     def execute(self):
+        self._check_captures()
         lock = InstanceLock(self.config)
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -86,8 +89,17 @@ class Run:
             lock.release()
 
     # ---- start
+    def _check_captures(self):
+        """A capture that is not there stops the run before anything starts."""
+        for venue in self.config.venues.values():
+            try:
+                expand_capture(venue.kind.removeprefix("capture:"))
+            except CaptureError as e:
+                raise RunError(str(e)) from None
+
     def _start(self):
-        self.engine = Child("tickpathd", "tickpathd.engine_process", "--run-dir", str(self.run_dir), pipe=True)
+        self.engine = Child("tickpathd", "tickpathd.engine_process", "--run-dir", str(self.run_dir), "--parent-pid",
+                            str(os.getpid()), pipe=True)
         readable, _, _ = select.select([self.engine.process.stdout], [], [], START_TIMEOUT_S)
         if not readable or self.engine.process.stdout.readline().strip() != b"ready":
             self.engine.wait(2.0)
@@ -106,12 +118,13 @@ class Run:
                 if self.journal.process.poll() is not None or time.monotonic() > deadline:
                     raise RunError("journal: expected it to follow the ring, found it ended; see the line above") from None
                 time.sleep(0.01)
-        self.feeder = Child("feeder", "tickpathd.feeder", "--run-dir", str(self.run_dir))
+        self.feeder = Child("feeder", "tickpathd.feeder", "--run-dir", str(self.run_dir), "--parent-pid",
+                            str(os.getpid()))
 
     # ---- middle
     def _watch(self):
         end = time.monotonic() + self.duration_s if self.duration_s is not None else None
-        asked = False
+        self.asked = False
         while self.engine.process.poll() is None:
             self.engine.wait(REFRESH_S)
             if self.on_refresh is not None:
@@ -121,8 +134,10 @@ class Run:
                 # Nothing records what the engine does: it may not go on.
                 self.problems.append("journal: expected it to run as long as the engine, found it ended")
                 late = True
-            if (self.stop_signals or late) and not asked:
-                asked = True
+            if self.feeder.process.poll() not in (None, 0) and self.engine.process.poll() is None:
+                late = True            # the feed broke off: what came is traded to its end
+            if (self.stop_signals or late) and not self.asked:
+                self.asked = True
                 self.feeder.signal(signal.SIGTERM)
                 self.engine.signal(signal.SIGTERM)
             if self.stop_signals > 1:
@@ -135,9 +150,12 @@ class Run:
         if code != 0 and not self.problems:
             self.problems.append(f"tickpathd: expected it to end with 0, found "
                                  f"{f'signal {-code}' if code is not None and code < 0 else code}")
-        self.feeder.signal(signal.SIGTERM)
-        code = self.feeder.wait(10.0)
-        if code not in (0, None):
+        code = self.feeder.wait(2.0)
+        if code is None:
+            self.feeder.signal(signal.SIGTERM)
+            code = self.feeder.wait(10.0)
+        # Told to stop, it may still be starting, without a handler of its own.
+        if code not in (0, None) and not (self.asked and code == -signal.SIGTERM):
             self.problems.append("feeder: the capture could not be read to its end; see the line above")
         code = self.journal.wait(END_TIMEOUT_S)
         if code is None:

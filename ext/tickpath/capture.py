@@ -48,6 +48,7 @@ DECOMPRESSORS = (
     (b"\xfd7zXZ\x00", "xz", lzma.LZMADecompressor),
 )
 DAMAGE = (zlib.error, zstandard.ZstdError, lzma.LZMAError, RuntimeError, EOFError)    # lz4 raises RuntimeError
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 LINE_A = re.compile(rb"(\d{1,19}) ([{\[].*[}\]])", re.DOTALL)
 RECORD_KINDS = {"header", "http", "connect", "send", "recv"}
@@ -207,7 +208,7 @@ def _reader_of(path, number, line):
         try:
             if _decode_record(line).t in RECORD_KINDS:
                 return _read_b
-        except msgspec.MsgspecError:
+        except NOT_JSON:
             pass
     if line[:1] in (b"{", b"[") and line[-1:] in (b"}", b"]"):
         return _read_c
@@ -258,7 +259,7 @@ def _read_b(path, lines):
 def _frame_b(path, number, line):
     try:
         record = _decode_record(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+    except NOT_JSON as e:
         raise CaptureError(path, number, "a recorder's JSON record", f"{_shown(line)} ({e})") from None
     if record.t not in RECORD_KINDS:
         raise CaptureError(path, number, f'"t" to be one of {sorted(RECORD_KINDS)}', repr(record.t))
@@ -284,7 +285,7 @@ def _frame_b(path, number, line):
 def _seconds_to_ns(text):
     """JSON number text in seconds to whole ns, digit by digit (a double holds no more than 0.2 µs of today's epoch)."""
     whole, _, fraction = text.partition(b".")
-    if whole.isdigit() and (fraction.isdigit() or not fraction):
+    if len(whole) <= 10 and whole.isdigit() and (fraction.isdigit() or not fraction):
         ts_ns = int(whole) * 10 ** 9 + int(fraction[:9].ljust(9, b"0"))
     else:
         try:
@@ -347,7 +348,7 @@ def _e8(text):
             raise _FinerThanE8(text)
         fraction = fraction[:8]
     digits = whole + fraction
-    if not digits.isdecimal() or not digits.isascii():
+    if len(digits) > 40 or not digits.isdecimal() or not digits.isascii():
         return 0
     return int(digits) * 10 ** (8 - len(fraction))
 
@@ -397,7 +398,7 @@ def _scan_binance(frame, grids, unnamed, filters):
     """Add one frame's numbers to the grid of its symbol."""
     try:
         message = msgspec.json.decode(frame.data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return
     if not isinstance(message, dict):
         return

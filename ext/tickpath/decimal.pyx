@@ -13,7 +13,7 @@ from tickpath.types cimport STATUS_MALFORMED, STATUS_OFF_GRID, STATUS_OK, STATUS
 cdef int grid_init(Grid* g, int64_t mantissa, int32_t scale) noexcept nogil:
     cdef uint128 increment_e8
     cdef uint64_t odd, inverse
-    cdef int i
+    cdef int _
     if mantissa <= 0 or scale < 0 or scale > 18:
         return STATUS_MALFORMED
     while scale > 0 and mantissa % 10 == 0:
@@ -35,7 +35,7 @@ cdef int grid_init(Grid* g, int64_t mantissa, int32_t scale) noexcept nogil:
                 g.shift += 1
             # Newton's iteration doubles the correct low bits each time: 3 -> 6 -> ... -> 96.
             inverse = odd
-            for i in range(6):
+            for _ in range(6):
                 inverse *= 2 - odd * inverse
             g.inverse = inverse
             g.quotient_max = (~<uint64_t>0) // odd
@@ -184,7 +184,7 @@ cdef class DecimalGrid:
             raise error from None
         if not value.is_finite() or value <= 0:
             raise error
-        sign, digits, exponent = value.as_tuple()
+        _, digits, exponent = value.as_tuple()
         mantissa = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
         scale = max(-exponent, 0)
         while scale > 18 and mantissa % 10 == 0:

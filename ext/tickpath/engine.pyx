@@ -4,8 +4,6 @@
 nothing once started: it is a function of its inputs. `Engine` is its Python face, which builds it from a specification
 (see `engine_spec` in tickpathd/config.py) and owns its memory.
 """
-import importlib
-
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset, strncpy
@@ -36,21 +34,21 @@ from tickpath.trading.positions cimport position_apply_fill
 from tickpath.trading.risk cimport RATE_SLOTS, risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_ASK, DELTA_LAST,
-    EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
+    BOOK_GOOD, BOOK_STALE, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
+    EV_BOOK_DELTA, EV_CANCEL, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
     EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
     EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
-    MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_EXPIRED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
-    ORDER_PENDING_NEW, ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
-    REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED, SIDE_BUY,
-    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_IGNORED, STATUS_OK, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
-    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BINANCE_SPOT, BarEvent, BookDelta, CancelEvent, CommandEvent,
+    MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
+    ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
+    REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED,
+    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_IGNORED, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
+    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BINANCE_SPOT, BarEvent, CancelEvent, CommandEvent,
     FillEvent, GapEvent, HealthEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
-    RefusalEvent, SignalEvent, TimerEvent, TradeEvent, int128, likely, unlikely,
+    RefusalEvent, SignalEvent, TimerEvent, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.batch cimport (
-    BATCH_SLOTS, FRAME_PADDING, MESSAGE_BOOK_DELTA, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE,
+    BATCH_SLOTS,
 )
 from tickpath.venues.binance_decode cimport binance_decode, binance_decoder_free, binance_decoder_new
 from tickpath.venues.binance_encode cimport binance_encode_cancel, binance_encode_order
@@ -61,8 +59,7 @@ import numpy as np
 from tickpath.clock import calibrate_cycles_per_ns
 from tickpath.shm.state_page import state_page_bytes
 from tickpath.trading.orders import client_order_prefix
-from tickpath.trading.python_host import PythonHost
-from tickpath.trading.strategy import Strategy
+from tickpath.trading.loader import load_strategy
 from tickpath.types import SLOT_DTYPE
 
 
@@ -894,34 +891,7 @@ cdef void send_nowhere(void* self, const Order* o, bint is_cancel, EncodeBuffer*
 # The Python face: builds the engine from a specification and owns its memory. Cold.
 # ======================================================================================================================
 
-BUILT_IN_STRATEGIES = {
-    "market_maker": "tickpath.trading.strategies.market_maker:MarketMaker",
-    "ema_cross": "tickpath.trading.strategies.ema_cross:EmaCross",
-    "every_event": "tickpath.trading.strategies.every_event:EveryEvent",
-}
 MODES = {"backtest": 1, "paper": 2, "live": 3, "replay": 4}
-
-
-def load_strategy(name, kind, parameters, seed=1):
-    """A strategy object for the engine: a CompiledStrategy, or a Python Strategy in its host.
-
-    Parameters: kind : a built-in name or "module:Class".
-    Errors: ValueError naming the strategy when there is no such kind or its parameters are refused.
-    """
-    path = BUILT_IN_STRATEGIES.get(kind, kind)
-    module_name, separator, class_name = path.partition(":")
-    if not separator:
-        raise ValueError(f"strategy {name!r}: kind: expected one of {sorted(BUILT_IN_STRATEGIES)} or module:Class, "
-                         f"found {kind!r}")
-    try:
-        cls = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as e:
-        raise ValueError(f"strategy {name!r}: kind: expected an importable module:Class, found {kind!r} ({e})") from e
-    if issubclass(cls, CompiledStrategy):
-        return cls(name, parameters)
-    if issubclass(cls, Strategy):
-        return PythonHost(name, parameters, cls(dict(parameters)), seed)
-    raise ValueError(f"strategy {name!r}: kind: expected a subclass of Strategy or CompiledStrategy, found {cls!r}")
 
 
 cdef class Engine:
@@ -934,7 +904,6 @@ cdef class Engine:
     def __cinit__(self, spec, EventWriter writer not None, state_buffer=None, *, use_scanner=True):
         cdef uint8_t[::1] memory
         cdef EngineCore* e
-        cdef int i
         self.spec = spec
         self.writer = writer
         e = self.core = <EngineCore*>calloc(1, sizeof(EngineCore))
@@ -1001,7 +970,7 @@ cdef class Engine:
         cdef EngineCore* e = self.core
         cdef DecimalGrid tick, lot
         cdef SignalState* s
-        cdef int i, n
+        cdef int n
         cdef bytes symbol
         for item in spec["instruments"]:
             tick = DecimalGrid(item["tick_size"])

@@ -6,7 +6,7 @@ replay. Either way it is the same engine, and everything asynchronous enters it 
 Order of time: before an input at T, whatever is due at or before T happens first, earliest first: strategies' timers,
 requests reaching the simulated venue, its replies reaching us.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
@@ -21,8 +21,8 @@ from tickpath.sim.venue cimport (
 )
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
-    BOOK_GOOD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
-    EV_FRAME, EV_INPUT_LAST, EV_QUOTE, EV_TRADE, INSTRUMENT_NONE, SLOT_BYTES, STATUS_OK, TS_NONE, CommandEvent,
+    BOOK_GOOD, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
+    EV_FRAME, EV_INPUT_LAST, INSTRUMENT_NONE, SLOT_BYTES, STATUS_OK, TS_NONE, CommandEvent,
     ExecReport, FrameEvent, Slot, likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView

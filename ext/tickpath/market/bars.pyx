@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
-from tickpath.types cimport EV_BAR, EV_CONT, TRADE_SELL_AGGRESSOR, Slot, unlikely
+from tickpath.types cimport EV_BAR, EV_CONT, TRADE_SELL_AGGRESSOR, unlikely
 
 import numpy as np
 

@@ -128,11 +128,11 @@ cdef inline int64_t book_next_level(const Book* b, int side, int64_t price_ticks
 # The next non-empty word of the bitmap above (below) word w, around the ring of words; -1 when there is no other.
 # The window starts on a word's border, so a word never holds both ends of it.
 cdef inline int64_t next_word_up(const Book* b, const Ladder* l, int64_t w) noexcept nogil:
-    cdef int64_t s = w >> 6, step
+    cdef int64_t s = w >> 6, _step
     cdef uint64_t x = l.summary[s] & ~(((<uint64_t>1 << (w & 63)) << 1) - 1)
     if x != 0:
         return (s << 6) + ctz64(x)
-    for step in range(b.summary_mask + 1):
+    for _step in range(b.summary_mask + 1):
         s = (s + 1) & b.summary_mask
         x = l.summary[s]
         if x != 0:
@@ -140,11 +140,11 @@ cdef inline int64_t next_word_up(const Book* b, const Ladder* l, int64_t w) noex
     return -1
 
 cdef inline int64_t next_word_down(const Book* b, const Ladder* l, int64_t w) noexcept nogil:
-    cdef int64_t s = w >> 6, step
+    cdef int64_t s = w >> 6, _step
     cdef uint64_t x = l.summary[s] & ((<uint64_t>1 << (w & 63)) - 1)
     if x != 0:
         return (s << 6) + 63 - clz64(x)
-    for step in range(b.summary_mask + 1):
+    for _step in range(b.summary_mask + 1):
         s = (s - 1) & b.summary_mask
         x = l.summary[s]
         if x != 0:

@@ -1,8 +1,6 @@
 """The instrument table: grids and the lookup by the venue's own symbol."""
 from libc.string cimport memset
 
-from tickpath.types cimport STATUS_INVALID
-
 
 cdef int instrument_add(InstrumentTable* t, uint8_t venue, const char* symbol, long size, Grid price_grid, Grid qty_grid,
                         int64_t min_notional_ticklots, int64_t book_window_ticks) noexcept nogil:

@@ -52,7 +52,7 @@ cdef class FeedLaneReader:
         self.feed.data = <const char*>&memory[FEED_HEADER_BYTES]
         self.feed.written = <const uint64_t*>&memory[128]
         self.feed.read = <uint64_t*>&memory[192]
-        self.feed.position = load_acquire_u64(self.feed.read)
+        self.feed.position = load_acquire_u64(self.feed.read)                    # F5, see F3: on where its end stopped
         self.feed.known_written = self.feed.position
 
     @property
@@ -86,7 +86,7 @@ cdef class FeedLaneWriter:
         self.data = <char*>&memory[FEED_HEADER_BYTES]
         self.written = <uint64_t*>&memory[128]
         self.read = <const uint64_t*>&memory[192]
-        self.position = load_acquire_u64(self.written)
+        self.position = load_acquire_u64(self.written)                         # F6, see F1: likewise
 
     @staticmethod
     def local(data_bytes):

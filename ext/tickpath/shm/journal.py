@@ -31,7 +31,7 @@ that does not fit is damage, named by file and byte offset, and never skipped.
 
 Errors:
     JournalError            missing, foreign, or the disk failed; text "path: what: expected X, found Y"
-    +-- JournalDamage       a checksum, the chain or a sequence does not fit; with path, offset, what
+    +-- JournalDamage       a checksum, the chain, a sequence or the hash of config.json does not fit; path, offset, what
 """
 import bisect
 import hashlib
@@ -471,8 +471,8 @@ class JournalReader:
                 raise JournalDamage(path, 0, f"{what}: expected {expected}, found {found}")
         found = config_hash(self.config_bytes)
         if header.config_hash != found:
-            raise JournalError(f"{self.run_dir / 'config.json'}: expected hash {header.config_hash.hex()} as in "
-                               f"{path.name}, found {found.hex()}: not the configuration this journal was written with")
+            raise JournalDamage(self.run_dir / "config.json", 0, f"expected hash {header.config_hash.hex()} as in "
+                                f"{path.name}, found {found.hex()}: not the configuration this journal was written with")
         return header
 
     # ---- walking

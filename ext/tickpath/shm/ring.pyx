@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t
 from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64, load_relaxed_u64, store_relaxed_u64
 from tickpath.types cimport SLOT_BYTES
 
-from tickpath.shm.segment import HEADER_BYTES, SegmentError, attach_segment
+from tickpath.shm.segment import SegmentError, attach_segment
 from tickpath.types import DTYPES, SLOT_COUNTS, SLOT_DTYPE
 
 HEADER_SIZE = RING_HEADER_BYTES
@@ -163,7 +163,7 @@ cdef class EventReader:
     @property
     def head(self):
         """Last sequence of a finished input."""
-        return load_acquire_u64(self.ring.head)
+        return load_acquire_u64(self.ring.head)                            # H2, see H1
 
     @property
     def slot_count(self):
@@ -221,5 +221,6 @@ def records(slots, kind):
         return slots[index].view(DTYPES[kind])
     index = index[index + count <= len(slots)]
     raw = np.ascontiguousarray(slots).view(np.uint8).reshape(-1, SLOT_BYTES)
-    joined = np.concatenate([raw[index + i] for i in range(count)], axis=1) if len(index) else np.empty((0, count * SLOT_BYTES), np.uint8)
+    parts = [raw[index + i] for i in range(count)]
+    joined = np.concatenate(parts, axis=1) if len(index) else np.empty((0, count * SLOT_BYTES), np.uint8)
     return np.ascontiguousarray(joined).view(DTYPES[kind]).reshape(-1)

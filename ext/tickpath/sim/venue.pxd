@@ -61,7 +61,7 @@ cdef struct SimVenue:
     uint64_t reply_head
     uint64_t reply_tail
     uint64_t next_id
-    SimOrder resting[2048]            # in order of arrival: time priority among our own
+    SimOrder resting[2048]            # by side, price, arrival: our own orders' priority
     int32_t resting_count
     SimTaken taken[32]
     int32_t taken_next

@@ -5,12 +5,11 @@ from libc.string cimport memset
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, book_next_level, book_qty_at
 from tickpath.market.instruments cimport Instrument
 from tickpath.types cimport (
-    DELTA_ASK, DELTA_NO_LEVEL, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT, EV_QUOTE, EV_TRADE,
+    DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT, EV_QUOTE, EV_TRADE,
     EXEC_CANCELED, EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE, LIQUIDITY_MAKER,
     ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_MARKET, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_FOK,
-    TIME_IN_FORCE_GTC, TRADE_SELL_AGGRESSOR, TS_NONE, BookDelta, QuoteEvent, TradeEvent, int128, likely, unlikely,
+    TIME_IN_FORCE_GTC, TRADE_SELL_AGGRESSOR, BookDelta, TradeEvent, int128, unlikely,
 )
-from tickpath.decimal cimport POW10
 
 # Binance's own error codes (github.com/binance/binance-spot-api-docs, errors.md).
 cdef enum: CODE_FILTER = 1013         # -1013 INVALID_MESSAGE: a filter failed
@@ -102,7 +101,7 @@ cdef ExecReport* new_reply(SimVenue* s, int kind, uint64_t order_ordinal, uint64
     cdef SimReply* p
     cdef ExecReport* r
     if unlikely(s.reply_tail - s.reply_head >= SIM_REPLIES):
-        # Bounded by risk's open-order limit; were it ever to happen, the oldest reply is delivered late, none is lost.
+        # Cannot happen while risk bounds the open orders (1,024 at most); were it to happen, the reply is lost and counted.
         s.dropped_requests += 1
         return NULL
     p = &s.replies[s.reply_tail & (SIM_REPLIES - 1)]
@@ -133,8 +132,8 @@ cdef inline int64_t fee_of(const SimVenue* s, const Instrument* item, int64_t pr
     # price x qty x rate in 1e-8 of the quote asset, rounded up: the venue never rounds in our favour here.
     cdef int128 n = <int128>price_ticks * qty_lots * item.ticklot_mantissa * rate_e8
     cdef int128 d = <int128>1
-    cdef int k
-    for k in range(item.ticklot_scale):
+    cdef int _k
+    for _k in range(item.ticklot_scale):
         d *= 10
     return <int64_t>((n + d - 1) // d) if n > 0 else 0
 
@@ -288,7 +287,22 @@ cdef void arrive_order(SimVenue* s, const SimRequest* q) noexcept nogil:
         return
     # Behind everything displayed at that price.
     o.queue_ahead_lots = displayed_at(s, o.instrument, SIDE_BIDS if o.side == SIDE_BUY else SIDE_ASKS, o.price_ticks)
-    s.resting[s.resting_count] = o
+    rest(s, &o)
+
+
+cdef inline bint served_before(const SimOrder* a, const SimOrder* b) noexcept nogil:
+    """Price-time priority among our own orders: strictly better price first; equal prices keep their order of arrival."""
+    if a.side != b.side:
+        return a.side < b.side
+    return a.price_ticks > b.price_ticks if a.side == SIDE_BUY else a.price_ticks < b.price_ticks
+
+
+cdef void rest(SimVenue* s, const SimOrder* o) noexcept nogil:
+    cdef int i = s.resting_count
+    while i > 0 and served_before(o, &s.resting[i - 1]):
+        s.resting[i] = s.resting[i - 1]
+        i -= 1
+    s.resting[i] = o[0]
     s.resting_count += 1
 
 
@@ -378,7 +392,7 @@ cdef void on_top(SimVenue* s, uint32_t instrument, int64_t now_ns) noexcept nogi
     cdef const Top* top = &s.tops[instrument]
     cdef SimOrder* o
     cdef SimTaken* entry = NULL
-    cdef int64_t lots, shown
+    cdef int64_t lots
     cdef int i = 0
     while i < s.resting_count:
         o = &s.resting[i]

@@ -1,4 +1,4 @@
 """Strategies, risk, orders, positions."""
-from tickpath.trading.strategy import CompiledStrategy, Strategy
+from tickpath.trading.strategy import CompiledStrategy, Strategy, read_parameters
 
-__all__ = ["CompiledStrategy", "Strategy"]
+__all__ = ["CompiledStrategy", "Strategy", "read_parameters"]

@@ -87,8 +87,8 @@ cdef extern from *:
 # Take the next free ordinal; 0 when the table is full. The slot is taken until order_release or a terminal state.
 cdef inline uint64_t order_reserve(OrderTable* t) noexcept nogil:
     cdef uint64_t ordinal = t.next_ordinal
-    cdef int i
-    for i in range(ORDER_SLOTS):
+    cdef int _i
+    for _i in range(ORDER_SLOTS):
         if t.items[ordinal & (ORDER_SLOTS - 1)].ordinal == 0:
             t.items[ordinal & (ORDER_SLOTS - 1)].ordinal = ordinal
             t.items[ordinal & (ORDER_SLOTS - 1)].state = 0

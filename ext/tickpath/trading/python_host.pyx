@@ -15,7 +15,7 @@ from tickpath.trading.orders cimport ORDER_SLOTS, Order
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_cancel, ctx_set_timer, ctx_submit
 from tickpath.types cimport (
     ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_MARKET, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL,
-    TIME_IN_FORCE_FOK, TIME_IN_FORCE_GTC, TIME_IN_FORCE_IOC, TRADE_SELL_AGGRESSOR, TS_NONE, BarEvent, CommandEvent,
+    TIME_IN_FORCE_FOK, TIME_IN_FORCE_GTC, TIME_IN_FORCE_IOC, TRADE_SELL_AGGRESSOR, BarEvent, CommandEvent,
     FillEvent, OrderStateEvent, QuoteEvent, SignalEvent, TimerEvent, TradeEvent,
 )
 

@@ -20,6 +20,30 @@ cdef uint64_t ctx_set_timer(StrategyContext* ctx, int64_t due_ns) noexcept nogil
     return q.next_id
 
 
+def read_parameters(given, schema):
+    """A strategy's parameters, checked: {name: value} with defaults filled in.
+
+    Parameters: given : dict from the configuration.  schema : {name: (default, lowest, highest)}; an int default takes
+    whole numbers only, a float one any finite number.
+    Errors: ValueError "parameters.NAME: expected …, found …" for an unknown name, another type or a value out of range.
+    """
+    unknown = sorted(set(given) - set(schema))
+    if unknown:
+        raise ValueError(f"parameters.{unknown[0]}: expected one of {sorted(schema)}, found {unknown[0]!r}")
+    result = {}
+    for name, (default, lowest, highest) in schema.items():
+        value = given.get(name, default)
+        whole = isinstance(default, int)
+        if isinstance(value, float) and whole and value.is_integer() and abs(value) < 2 ** 53:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) \
+                or not lowest <= value <= highest:
+            raise ValueError(f"parameters.{name}: expected a {'whole ' if whole else ''}number from {lowest} to {highest}, "
+                             f"found {value!r}")
+        result[name] = value if whole else float(value)
+    return result
+
+
 cdef class CompiledStrategy:
     """Base of compiled strategies. Parameters: name : str.  parameters : dict of the strategy's own settings."""
     def __init__(self, name="", parameters=None):

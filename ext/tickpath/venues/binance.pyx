@@ -5,7 +5,6 @@ readable bytes behind them (picows 2.3.1 keeps at least 256). A frame from here 
 `engine_on_frame`. Import it through `tickpath.venues.listener`, which checks that picows is the one it was built with.
 """
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memcpy
 
 from picows.picows cimport CLOSE, CONTINUATION, TEXT, WSFrame, WSListener, WSTransport
 from tickpath.clock cimport epoch_now_ns, mono_now_ns

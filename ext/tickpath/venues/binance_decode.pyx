@@ -22,11 +22,11 @@ from tickpath.decimal cimport (
 )
 from tickpath.market.instruments cimport Instrument, instrument_add, instrument_find
 from tickpath.types cimport (
-    DELTA_ASK, DELTA_FIRST, DELTA_LAST, DELTA_NO_LEVEL, DELTA_SNAPSHOT, EV_BAR, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT,
+    DELTA_ASK, DELTA_FIRST, DELTA_LAST, DELTA_NO_LEVEL, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT,
     EV_QUOTE, EV_TRADE, EXEC_CANCELED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE, INSTRUMENT_NONE,
     LIQUIDITY_MAKER, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK,
-    STATUS_OVERFLOW, STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TRADE_AGGREGATE,
-    TRADE_SELL_AGGRESSOR, TS_NONE, VENUE_BINANCE_SPOT, BarEvent, BookDelta, ExecReport, QuoteEvent, Slot, TradeEvent,
+    STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TRADE_AGGREGATE,
+    TRADE_SELL_AGGRESSOR, TS_NONE, VENUE_BINANCE_SPOT, BookDelta, ExecReport, QuoteEvent, Slot, TradeEvent,
     likely, unlikely,
 )
 from tickpath.venues.batch cimport (
@@ -717,6 +717,9 @@ cdef int binance_decode(BinanceDecoder* d, const FrameView* frame, DecodeBatch* 
     batch.last_update_id = 0
     batch.level_count = 0
     batch.ts_venue_ns = TS_NONE
+    batch.by_scanner = 0
+    if unlikely(frame.size > d.max_frame_bytes):
+        return STATUS_TOO_LARGE
     if likely(d.use_scanner):
         batch.by_scanner = 1
         status = scan(d, frame, batch)
@@ -726,8 +729,6 @@ cdef int binance_decode(BinanceDecoder* d, const FrameView* frame, DecodeBatch* 
     batch.count = 0
     batch.level_count = 0
     batch.last_update_id = 0
-    if frame.size > d.max_frame_bytes:
-        return STATUS_TOO_LARGE
     status = walk(d, frame, batch)
     if status != STATUS_OK:
         batch.count = 0

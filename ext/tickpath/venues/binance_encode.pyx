@@ -6,10 +6,9 @@
 """
 from libc.string cimport memcpy, memset
 
-from tickpath.decimal cimport DecimalGrid, Grid, units_to_text, write_u64
-from tickpath.market.instruments cimport InstrumentTable
+from tickpath.decimal cimport DecimalGrid, units_to_text, write_u64
 from tickpath.types cimport (
-    CLIENT_ORDER_ID_BYTES, ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_MARKET, SIDE_BUY, TIME_IN_FORCE_FOK,
+    CLIENT_ORDER_ID_BYTES, ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT_MAKER, SIDE_BUY,
     TIME_IN_FORCE_GTC, TIME_IN_FORCE_IOC,
 )
 

@@ -151,18 +151,19 @@ static inline int od_walk(OdParser *p, const char *data, size_t size, size_t cap
     ondemand::object outer;
     if (doc.get_object().get(outer)) return 2;
     bool wrapped = false;
+    int envelope = 0;
     // The envelope is recognised by its own keys; everything else is the message itself.
     for (auto field_result : outer) {
       ondemand::field field;
       if (std::move(field_result).get(field)) return 2;
       std::string_view key = field.escaped_key();
       if (key == "data" || key == "event") {
+        if (envelope++) return 2;                                 // twice: which one counts is a guess
         ondemand::object inner;
         ondemand::json_type t;
         ondemand::value v = field.value();
         if (v.type().get(t)) return 2;
         if (t != ondemand::json_type::object) continue;
-        if (wrapped) return 2;
         wrapped = true;
         if (v.get_object().get(inner)) return 2;
         if (!walk(inner, m, pass == 1, levels, capacity, count, &status)) return status;

@@ -5,14 +5,16 @@ IOC limit order takes the best price of the other side, so that the position is 
 
 Parameters: fast, slow (updates, fast < slow); order_qty_lots > 0.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from tickpath.signals.indicators.ema cimport EmaState, ema_init, ema_ready, ema_update
 from tickpath.signals.state cimport Top
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_submit
 from tickpath.types cimport (
-    ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_IOC, OrderStateEvent, QuoteEvent,
+    ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_IOC, QuoteEvent,
 )
+
+from tickpath.trading.strategy import read_parameters
 
 
 cdef class EmaCross(CompiledStrategy):
@@ -22,13 +24,10 @@ cdef class EmaCross(CompiledStrategy):
 
     def __init__(self, name="", parameters=None):
         super().__init__(name, parameters)
-        p = {"fast": 10, "slow": 50, "order_qty_lots": 1000}
-        unknown = set(self.parameters) - set(p)
-        if unknown:
-            raise ValueError(f"{name}: parameters: expected some of {sorted(p)}, found {sorted(unknown)}")
-        p.update(self.parameters)
-        if not 0 < p["fast"] < p["slow"] or p["order_qty_lots"] <= 0:
-            raise ValueError(f"{name}: parameters: expected 0 < fast < slow and order_qty_lots > 0, found {p}")
+        p = read_parameters(self.parameters, {"fast": (10, 1, 10 ** 6), "slow": (50, 1, 10 ** 6),
+                                              "order_qty_lots": (1000, 1, 10 ** 15)})
+        if p["fast"] >= p["slow"]:
+            raise ValueError(f"parameters.fast: expected less than slow ({p['slow']}), found {p['fast']}")
         ema_init(&self.fast, p["fast"])
         ema_init(&self.slow, p["slow"])
         self.order_qty_lots = p["order_qty_lots"]

@@ -10,17 +10,15 @@ from tickpath.types cimport (
     ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, TIME_IN_FORCE_IOC, FillEvent, QuoteEvent, TradeEvent,
 )
 
+from tickpath.trading.strategy import read_parameters
+
 
 cdef class EveryEvent(CompiledStrategy):
     cdef int64_t offset_ticks, order_qty_lots
 
     def __init__(self, name="", parameters=None):
         super().__init__(name, parameters)
-        p = {"offset_ticks": 5, "order_qty_lots": 1000}
-        unknown = set(self.parameters) - set(p)
-        if unknown:
-            raise ValueError(f"{name}: parameters: expected some of {sorted(p)}, found {sorted(unknown)}")
-        p.update(self.parameters)
+        p = read_parameters(self.parameters, {"offset_ticks": (5, 0, 10 ** 9), "order_qty_lots": (1000, 1, 10 ** 15)})
         self.offset_ticks = p["offset_ticks"]
         self.order_qty_lots = p["order_qty_lots"]
 

@@ -9,15 +9,17 @@ on the side that would exceed it; skew_ticks_per_lot >= 0; imbalance_ticks; requ
 price at which a resting order is replaced; refresh_ns: least time between two replacements of one side.
 """
 from libc.math cimport floor
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tickpath.signals.state cimport Top
 from tickpath.trading.orders cimport Order, order_find, order_is_open
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_cancel, ctx_submit
 from tickpath.types cimport (
     ORDER_CANCELED, ORDER_EXPIRED, ORDER_FILLED, ORDER_PENDING_CANCEL, ORDER_REJECTED, ORDER_TYPE_LIMIT_MAKER,
-    PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_GTC, FillEvent, OrderStateEvent, QuoteEvent,
+    PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_GTC, OrderStateEvent, QuoteEvent,
 )
+
+from tickpath.trading.strategy import read_parameters
 
 
 cdef class MarketMaker(CompiledStrategy):
@@ -28,13 +30,10 @@ cdef class MarketMaker(CompiledStrategy):
 
     def __init__(self, name="", parameters=None):
         super().__init__(name, parameters)
-        p = self.parameters
-        known = {"half_spread_ticks": 1, "order_qty_lots": 1000, "max_position_lots": 20000, "skew_ticks_per_lot": 0.0005,
-                 "imbalance_ticks": 2.0, "requote_ticks": 1, "refresh_ns": 0}
-        unknown = set(p) - set(known)
-        if unknown:
-            raise ValueError(f"{name}: parameters: expected some of {sorted(known)}, found {sorted(unknown)}")
-        p = {**known, **p}
+        p = read_parameters(self.parameters, {
+            "half_spread_ticks": (1.0, 0, 1e9), "order_qty_lots": (1000, 1, 10 ** 15), "max_position_lots": (20000, 1, 10 ** 15),
+            "skew_ticks_per_lot": (0.0005, 0, 1e9), "imbalance_ticks": (2.0, -1e9, 1e9), "requote_ticks": (1, 1, 10 ** 9),
+            "refresh_ns": (0, 0, 10 ** 18)})
         self.half_spread_ticks = p["half_spread_ticks"]
         self.skew_ticks_per_lot = p["skew_ticks_per_lot"]
         self.imbalance_ticks = p["imbalance_ticks"]
@@ -42,8 +41,6 @@ cdef class MarketMaker(CompiledStrategy):
         self.max_position_lots = p["max_position_lots"]
         self.requote_ticks = p["requote_ticks"]
         self.refresh_ns = p["refresh_ns"]
-        if self.order_qty_lots <= 0 or self.requote_ticks < 1 or self.half_spread_ticks < 0:
-            raise ValueError(f"{name}: parameters: expected order_qty_lots > 0, requote_ticks >= 1, half_spread_ticks >= 0")
 
     cdef void on_quote(self, StrategyContext* ctx, const QuoteEvent* quote) noexcept nogil:
         if quote.instrument == ctx.instrument:

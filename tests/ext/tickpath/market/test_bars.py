@@ -38,7 +38,8 @@ def test_late_trade_is_added_to_the_bar_being_built():
     assert len(bars) == 1 and bars[0]["volume_lots"] == 4
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100), st.integers(1, 9), st.integers(0, 1)), min_size=1, max_size=80))
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100), st.integers(1, 9), st.integers(0, 1)), min_size=1,
+                max_size=80))
 def test_bars_equal_a_plain_grouping(rows):
     rows = sorted(((t * SECOND // 7, p, q, s) for t, p, q, s in rows), key=lambda r: r[0])
     expected = {}

@@ -284,7 +284,7 @@ def rewrite_header(path, offset, data):
     (8, struct.pack("<I", 9), "format version: expected 1, found 9"),
     (12, struct.pack("<I", 9), "layout version: expected 1, found 9"),
     (16, struct.pack("<Q", 0xBAD), f"layout hash: expected {LAYOUT_HASH:016x}, found 0000000000000bad"),
-    (64, bytes(16), "config.json: expected hash 0{32} as in segment-000001.tpj"),
+    (64, bytes(16), "config.json: offset 0: expected hash 0{32} as in segment-000001.tpj"),
 ])
 def test_a_foreign_segment_is_refused_with_what_was_expected(tmp_path, offset, data, what):
     run = new_run(tmp_path)
@@ -298,7 +298,7 @@ def test_a_changed_or_missing_config_is_refused(tmp_path):
     run = new_run(tmp_path)
     write_run(run, [5])
     (run / "config.json").write_bytes(CONFIG + b" ")
-    with pytest.raises(JournalError, match="not the configuration this journal was written with"):
+    with pytest.raises(JournalDamage, match="not the configuration this journal was written with"):
         JournalReader(run)
     (run / "config.json").unlink()
     with pytest.raises(JournalError, match="config.json: expected the run's configuration, found No such file"):
@@ -493,15 +493,19 @@ def test_a_single_segment_with_a_damaged_header_is_damage(tmp_path):
             JournalReader(run)
 
 
+class DamageRun:
+    """A run of several segments, its slots and the bytes of each segment."""
+
+    def __init__(self, run, final):
+        self.run = run
+        self.written = write_run(run, [30, 1, 60, 2, 45, 10, 80, 5, 5, 33], final=final, segment_max_bytes=9_000)
+        self.segments = {n: segment_file(run, n).read_bytes() for n in segment_numbers(run)}
+
+
 @pytest.fixture(scope="module")
 def damage_runs(tmp_path_factory):
-    """Two runs of several segments, one ended in order and one not: (run, slots, bytes of each segment)."""
-    runs = []
-    for final in (False, True):
-        run = new_run(tmp_path_factory.mktemp("damage"))
-        written = write_run(run, [30, 1, 60, 2, 45, 10, 80, 5, 5, 33], final=final, segment_max_bytes=9_000)
-        runs.append((run, written, {n: segment_file(run, n).read_bytes() for n in segment_numbers(run)}))
-    return runs
+    """One that ended in order and one that did not."""
+    return [DamageRun(new_run(tmp_path_factory.mktemp("damage")), final) for final in (False, True)]
 
 
 def begins_a_block(changed, kept):
@@ -524,10 +528,11 @@ def damaged(raw, kind, at, length, mask):
     return raw[:at]                       # truncated
 
 
-@settings(max_examples=int(os.environ.get("JMAX","1500")), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_damage_anywhere_is_ever_skipped_in_silence(damage_runs, data):
-    run, written, segments = damage_runs[data.draw(st.integers(0, 1))]
+    chosen = damage_runs[data.draw(st.integers(0, 1))]
+    run, written, segments = chosen.run, chosen.written, chosen.segments
     number = data.draw(st.sampled_from(sorted(segments)))
     raw = segments[number]
     kind = data.draw(st.sampled_from(["flip", "zero", "noise", "cut out", "doubled", "inserted", "truncated"]))
@@ -570,9 +575,9 @@ def test_no_damage_anywhere_is_ever_skipped_in_silence(damage_runs, data):
 
 
 def test_a_flip_of_any_single_byte_is_detected(damage_runs):
-    for run, _, segments in damage_runs:
-        number = max(segments)
-        raw, path = segments[number], segment_file(run, number)
+    for chosen in damage_runs:
+        run, number = chosen.run, max(chosen.segments)
+        raw, path = chosen.segments[number], segment_file(run, number)
         try:
             for at in [*range(0, 256, 5), *range(4080, len(raw))]:
                 path.write_bytes(raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1:])

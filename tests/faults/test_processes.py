@@ -1,0 +1,317 @@
+"""Processes that are killed, stopped, started twice: the run ends in order, or says in one line why it could not."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tickpath.shm.journal import JournalReader
+from tickpath.shm.segment import SegmentError, attach_segment, list_segments
+from tickpath.shm.state_page import StatePage
+from tickpath.types import EventType, TradingState
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "config" / "paper-demo.toml"
+DONE, FAILED = 0, 1
+# What the contract promises of `run --json`.
+KEYS = {
+    "instance",
+    "mode",
+    "epoch",
+    "events",
+    "frames",
+    "orders",
+    "fills",
+    "refusals",
+    "pnl",
+    "output_hash",
+    "journal",
+    "latency",
+}
+
+
+def tickpath(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tickpathd.cli", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def children(pid):
+    """{module name: pid} of a process's children."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+                if "-m" in words:
+                    found[words[words.index("-m") + 1].split(".")[-1]] = int(child)
+    return found
+
+
+def until(condition, what, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(SegmentError, OSError):
+            if value := condition():
+                return value
+        time.sleep(0.02)
+    raise AssertionError(f"expected {what} within {seconds} s")
+
+
+class Started:
+    """A run at the recorded pace whose processes are known; ends with the test."""
+
+    def __init__(self, storage, name, *more):
+        self.name = name
+        settings = (f"storage.dir={storage}", f"instance.name={name}", *more)
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tickpathd.cli",
+                "run",
+                "-c",
+                str(DEMO),
+                "--json",
+                *(o for s in settings for o in (("--set", s) if not s.startswith("--") else s.split(" "))),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.pids = {}
+
+    def trading(self, frames=200):
+        """Wait until it trades: all processes there, frames handled, an order sent."""
+        self.pids = until(lambda: len(c := children(self.process.pid)) == 3 and c, "three processes")
+        until(lambda: self.totals()["frames"] >= frames and self.totals()["orders"] > 0, "frames and an order")
+        return self
+
+    def page(self):
+        return StatePage.attach(self.name)
+
+    def totals(self):
+        return self.page().totals()
+
+    def end(self, seconds=60):
+        """(exit code, JSON or None, stderr) once it has ended, with nothing left behind."""
+        out, err = self.process.communicate(timeout=seconds)
+        assert list_segments(self.name) == []
+        assert [role for role, pid in self.pids.items() if alive(pid)] == []
+        assert "Traceback" not in err
+        return self.process.returncode, json.loads(out) if out else None, err
+
+    def stop(self):
+        pids = {**self.pids, **(children(self.process.pid) if self.process.poll() is None else {})}
+        for pid in (self.process.pid, *pids.values()):
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+@pytest.fixture
+def start(tmp_path, request):
+    runs = []
+
+    def launch(*more, name=None):
+        run = Started(tmp_path, name or f"proc{os.getpid()}n{abs(hash(request.node.name)) % 10**6}", *more)
+        runs.append(run)
+        return run
+
+    yield launch
+    for run in runs:
+        run.stop()
+        # Whatever a failed test left: the next start of the same name would reclaim it as well.
+        for segment in list_segments(run.name):
+            with contextlib.suppress(OSError):
+                os.unlink("/dev/shm" + segment)
+
+
+def journal_of(tmp_path, run):
+    (found,) = (tmp_path / run.name / "runs").iterdir()
+    return found
+
+
+def verified(journal):
+    result = tickpath("replay", journal, "--verify", "--json")
+    assert result.returncode == DONE, result.stderr
+    return json.loads(result.stdout)
+
+
+def slots_of(journal):
+    return np.concatenate(list(JournalReader(journal).batches()))
+
+
+def test_second_instance_under_the_same_name_is_refused_and_the_first_goes_on(start, tmp_path):
+    first = start().trading()
+    second = start(name=first.name)
+    out, err = second.process.communicate(timeout=30)
+    assert second.process.returncode == FAILED and out == ""
+    assert len(err.strip().splitlines()) == 1 and f"{first.name!r}" in err and str(first.process.pid) in err
+    before = first.totals()["frames"]
+    until(lambda: first.totals()["frames"] > before, "more frames in the first run")
+    assert all(alive(pid) for pid in first.pids.values())
+    first.process.send_signal(signal.SIGTERM)
+    code, summary, _ = first.end()
+    assert code == DONE and summary["problems"] == []
+    assert verified(summary["journal"])["orderly"]
+
+
+def test_second_instance_with_another_state_directory_is_refused_by_the_segments(start, tmp_path):
+    first = start().trading()
+    second = start(f"storage.dir={tmp_path / 'other'}", name=first.name)
+    out, err = second.process.communicate(timeout=60)
+    assert second.process.returncode == FAILED and out == "" and "Traceback" not in err
+    assert first.name in err and "is running" in err
+    before = first.totals()["frames"]
+    until(lambda: first.totals()["frames"] > before, "more frames in the first run")
+    first.process.send_signal(signal.SIGTERM)
+    assert first.end()[0] == DONE
+
+
+def test_killed_engine_ends_the_run_with_one_line_and_leaves_a_journal_that_replays(start, tmp_path):
+    run = start().trading()
+    os.kill(run.pids["engine_process"], signal.SIGKILL)
+    code, _, err = run.end()
+    assert code == FAILED
+    assert any("tickpathd" in line and "signal 9" in line for line in err.splitlines()), err
+    result = verified(journal_of(tmp_path, run))
+    assert not result["orderly"] and result["outputs"] > 0
+
+
+def test_killed_journal_ends_the_run_in_order_and_is_named(start, tmp_path):
+    run = start().trading()
+    os.kill(run.pids["journal_process"], signal.SIGKILL)
+    code, _, err = run.end()
+    assert code == FAILED
+    assert any("journal" in line and "ended" in line for line in err.splitlines()), err
+    assert verified(journal_of(tmp_path, run))["events"] > 0
+
+
+def test_killed_feeder_ends_the_run_and_is_named(start, tmp_path):
+    run = start().trading()
+    os.kill(run.pids["feeder"], signal.SIGKILL)
+    try:
+        code, _, err = run.end(20)
+    except subprocess.TimeoutExpired:
+        pytest.fail("the run goes on without a feed and says nothing")
+    assert code == FAILED and "feeder" in err
+    assert verified(journal_of(tmp_path, run))["orderly"]
+
+
+def test_killed_supervisor_does_not_leave_an_engine_that_trades(start, tmp_path):
+    run = start().trading()
+    run.process.kill()
+    run.process.wait(10)  # not communicate: its children hold the pipes
+    until(lambda: not any(alive(pid) for pid in run.pids.values()), "all processes of the run ended", 15)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_signal_ends_the_run_in_order_with_no_order_left_open(start, tmp_path, number):
+    run = start().trading()
+    until(lambda: run.totals()["open_orders"] > 0, "an open order")
+    run.process.send_signal(number)
+    code, summary, err = run.end()
+    assert code == DONE, err
+    assert err == "" and summary["problems"] == []
+    assert summary["totals"]["open_orders"] == 0 and summary["totals"]["stopped"] == 1
+    assert summary["totals"]["canceled"] > 0
+    result = verified(summary["journal"])
+    assert result["orderly"] and result["output_hash"] == summary["output_hash"]
+    assert summary.keys() >= KEYS
+
+
+def test_stop_signal_before_the_first_frame_ends_the_run(start):
+    run = start()
+    run.pids = until(lambda: len(c := children(run.process.pid)) >= 1 and c, "a process")
+    run.process.send_signal(signal.SIGTERM)
+    code, _, err = run.end(30)
+    assert code in (DONE, FAILED, -signal.SIGTERM) and "Traceback" not in err
+
+
+def test_kill_switch_halts_the_engine_cancels_everything_and_no_intent_follows(start):
+    run = start().trading()
+    until(lambda: run.totals()["open_orders"] > 0, "an open order")
+    pid = run.page().segment.pid
+    assert pid == run.pids["engine_process"]
+    os.kill(pid, signal.SIGUSR1)
+    until(lambda: run.totals()["trading_state"] == TradingState.TRADING_HALTED, "the halt", 5)
+    until(lambda: run.totals()["open_orders"] == 0, "no open order", 5)
+    halted = run.totals()
+    until(lambda: run.totals()["frames"] > halted["frames"] + 100, "frames after the halt")
+    assert run.totals()["orders"] == halted["orders"]
+    run.process.send_signal(signal.SIGTERM)
+    code, summary, _ = run.end()
+    assert code == DONE and summary["orders"] == halted["orders"]
+    slots = slots_of(summary["journal"])
+    command = np.flatnonzero(slots["type"] == EventType.EV_COMMAND)[0]
+    assert EventType.EV_INTENT in slots["type"][:command] and EventType.EV_INTENT not in slots["type"][command:]
+    assert verified(summary["journal"])["orderly"]
+
+
+def test_duration_ends_the_run_in_order(start):
+    run = start("--duration 2")
+    begin = time.monotonic()
+    code, summary, err = run.end(30)
+    assert code == DONE and err == "" and summary["totals"]["open_orders"] == 0
+    assert 1.5 < time.monotonic() - begin < 15
+    assert verified(summary["journal"])["orderly"]
+
+
+def test_segments_of_a_killed_run_do_not_stop_the_next_one(start, tmp_path):
+    run = start().trading()
+    for pid in (run.process.pid, *run.pids.values()):
+        os.kill(pid, signal.SIGKILL)
+    run.process.communicate()
+    until(lambda: not any(alive(pid) for pid in run.pids.values()), "all of them dead")
+    assert list_segments(run.name) != []
+    again = start("venues.binance.pace=fast", name=run.name)
+    code, summary, err = again.end()
+    assert code == DONE, err
+    assert summary["frames"] > 40_000 and len(list((tmp_path / run.name / "runs").iterdir())) == 2
+    first, second = sorted((tmp_path / run.name / "runs").iterdir(), key=lambda p: int(p.name))
+    assert verified(second)["orderly"] and not verified(first)["orderly"]
+
+
+def test_lagging_reader_of_the_ring_does_not_disturb_the_run(start):
+    run = start("venues.binance.pace=fast")
+    held = until(lambda: attach_segment(run.name, "ring"), "the ring")
+    code, summary, err = run.end()
+    held.close()
+    assert code == DONE, err
+    assert verified(summary["journal"])["match"]
+
+
+def test_json_output_is_one_object_with_the_promised_keys(start):
+    code, summary, err = start("venues.binance.pace=fast", "--verify").end()
+    assert code == DONE and err == ""
+    assert summary.keys() >= KEYS
+    assert summary["verified"]["match"] and summary["verified"]["output_hash"] == summary["output_hash"]
+    assert summary["frames"] == 41249 and isinstance(summary["pnl"], float)
+    assert {"n", "p50_ns", "p99_ns", "max_ns"} <= summary["latency"]["frame_to_order"].keys()
+
+
+def test_runs_at_full_speed_end_with_zero_every_time(start):
+    # The feeder ends by itself just when the supervisor tells it to end: neither may call that a failure.
+    for turn in range(12):
+        code, _, err = start("venues.binance.pace=fast", name=f"proc{os.getpid()}t{turn}").end()
+        assert code == DONE, f"run {turn}: {err}"

@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 import benchlib
+from l2_market import l2_changes
 from tickpath.capture import read_capture
 from tickpath.engine import Engine
 from tickpath.session import Session

@@ -17,8 +17,9 @@ def load(directory, name):
 def block(directory):
     path, replay = load(directory, "bench_frame_to_order"), load(directory, "bench_replay")
     m = path["machine"]
-    lines = [f"{m['cpu']}, Linux {m['kernel']}, {m['compiler']}, Python {m['python']}, Cython {m['cython']}, "
-             f"-march={m['march']}, commit {m['commit']}. One pinned core, shared machine; `make bench` prints the same from your own.", "",
+    lines = [f"{m['cpu']}, Linux {m['kernel']}, {m['compiler']}, Python {m['python']}, Cython {m['cython']},",
+             f"-march={m['march']}, commit {m['commit']}. One pinned core, shared machine; `make bench` prints the same from "
+             "your own.", "",
              "`frame_to_order`: first byte of the frame in memory to encoded order, every step stamped, both recorded captures",
              "from first to last frame. The floor is plain C on the same frames in the same run.", "",
              "| case | n | p50 ns | p99 ns | p99.9 ns | floor p50 ns |", "|---|---|---|---|---|---|"]

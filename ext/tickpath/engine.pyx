@@ -13,7 +13,7 @@ from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
     BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_depth, book_free, book_init,
-    book_qty_at,
+    book_prefetch, book_qty_at,
 )
 from tickpath.market.instruments cimport instrument_add
 from tickpath.shm.histogram cimport histogram_record
@@ -181,6 +181,8 @@ cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* r
     # Inputs are in the ring before they act.
     publish(e, <const Slot*>head)
     if likely(count > 0):
+        if records.type == EV_BOOK_DELTA:
+            book_prefetch(&e.books[records.instrument], records, count)
         ring_publish_slots(e.ring, records, count)
         e.totals.inputs += count + 1
         e.quote_update_id = head.last_update_id

@@ -96,13 +96,14 @@ int main(int argc, char **argv) {
     uint32_t kind, bytes; memcpy(&kind, data + i, 4); memcpy(&bytes, data + i + 4, 4);
     const char *p = data + i + 8; i += 8 + bytes;
     int64_t v[5];
+    static int64_t clock_ns = 1723161254087891268ll;
     uint64_t t0 = __rdtsc();
     int got = scan(p, v);
     if (got == 1) { bid = v[1]; bidq = v[2]; ask = v[3]; askq = v[4]; }
     Slot *s = &ring[++seq & 65535];
     memcpy(s->w, v, sizeof v); s->w[5] = got; s->w[6] = bytes;
     __atomic_store_n(&s->seq, seq, __ATOMIC_RELEASE);
-    int out = got && bid ? order(bid - 5000000, 1000000, v[0]) : 0;
+    int out = got && bid ? order(bid - 5000000, 1000000, ++clock_ns) : 0;
     uint64_t t1 = __rdtsc();
     checksum += out + v[1];
     if (got && kind < 3 && n[kind] < 1000000) t[kind][n[kind]++] = t1 - t0;

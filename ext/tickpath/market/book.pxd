@@ -156,6 +156,23 @@ cdef inline int64_t book_qty_at(const Book* b, int side, int64_t price_ticks) no
         return b.sides[side].qty_lots[price_ticks & b.mask]
     return book_far_qty(b, side, price_ticks)
 
+cdef extern from *:
+    """
+    static inline void tp_prefetch(const void *p) { __builtin_prefetch(p, 1); }
+    """
+    void prefetch "tp_prefetch"(const void* p) noexcept nogil
+
+# Levels of one message lie anywhere in the window. Ask for their cache lines before the records are published, so that
+# they are here when they are applied (scripts/bench_frame_to_order.py, depth_capture).
+cdef inline void book_prefetch(const Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    cdef int64_t i
+    cdef int32_t k
+    for k in range(count if count < 64 else 64):
+        i = d[k].price_ticks & b.mask
+        prefetch(&b.sides[d[k].flags & 1].qty_lots[i])         # bit 0 is DELTA_ASK
+        prefetch(&b.sides[d[k].flags & 1].bits[i >> 6])
+
 # Apply one whole message: `count` BookDelta records of one instrument, first to last. Returns BookResult.
 cdef int book_apply(Book* b, const Slot* records, int32_t count) noexcept nogil
 

@@ -274,23 +274,10 @@ cdef inline int64_t abs64(int64_t v) noexcept nogil:
     return -v if v < 0 else v
 
 
-cdef extern from *:
-    """
-    static inline void tp_prefetch(const void *p) { __builtin_prefetch(p, 1); }
-    """
-    void prefetch "tp_prefetch"(const void* p) noexcept nogil
-
-
 cdef inline void set_levels(Book* b, const Slot* records, int32_t count) noexcept nogil:
     cdef const BookDelta* d = <const BookDelta*>records
-    cdef int32_t i, k
+    cdef int32_t i
     for i in range(count):
-        # Levels of one message lie anywhere in the window: fetch a few ahead (scripts/bench_frame_to_order.py,
-        # depth_capture: without it each level waits for its own cache miss).
-        k = i + 6
-        if k < count:
-            prefetch(&b.sides[d[k].flags & DELTA_ASK].qty_lots[d[k].price_ticks & b.mask])
-            prefetch(&b.sides[d[k].flags & DELTA_ASK].bits[(d[k].price_ticks & b.mask) >> 6])
         if likely(not d[i].flags & DELTA_NO_LEVEL):
             book_set_level(b, SIDE_ASKS if d[i].flags & DELTA_ASK else SIDE_BIDS, d[i].price_ticks, d[i].qty_lots)
 

@@ -34,10 +34,11 @@ from tickpath.trading.positions cimport position_apply_fill
 from tickpath.trading.risk cimport RATE_SLOTS, risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_STALE, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
+    BOOK_GOOD, BOOK_STALE, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
+    COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
     EV_BOOK_DELTA, EV_CANCEL, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
     EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
-    EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
+    EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
     MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
@@ -138,6 +139,18 @@ cdef void act_on_orders(EngineCore* e) noexcept nogil:
 # The steps
 # ======================================================================================================================
 
+cdef extern from "core_assert.h":
+    void CORE_ASSERT(bint x) noexcept nogil
+
+
+# An invariant that only a bug of ours can break: a debug build stops here, a release build halts trading.
+cdef inline void core_check(EngineCore* e, bint holds, int fault) noexcept nogil:
+    CORE_ASSERT(holds)
+    if unlikely(not holds):
+        report_health(e, HEALTH_CORE_FAULT, INSTRUMENT_NONE, fault, 0)
+        set_trading_state(e, TRADING_HALTED, REASON_KILL_SWITCH)
+
+
 # What a message changed, for the steps behind the book.
 cdef struct Changes:
     uint32_t instrument
@@ -235,6 +248,8 @@ cdef inline void apply_to_book(EngineCore* e, const Slot* records, int32_t count
         old_state = book.state
         result = book_apply(book, records, count)
         if likely(result == BOOK_APPLIED or result == BOOK_SYNCED):
+            core_check(e, book.sides[SIDE_BIDS].level_count >= 0 and book.sides[SIDE_ASKS].level_count >= 0,
+                       CORE_FAULT_BOOK_LEVELS)
             changes.book_applied = 1
             e.totals.book_messages += 1
             e.totals.snapshots += result == BOOK_SYNCED
@@ -397,6 +412,7 @@ cdef void refuse(EngineCore* e, const Action* a, int reason) noexcept nogil:
 # ---- 7 order
 cdef inline Order* create_order(EngineCore* e, const Action* a, IntentEvent* intent) noexcept nogil:
     cdef Order* o = order_find(e.orders, a.order_ordinal)
+    core_check(e, o != NULL and o.state == ORDER_INVALID, CORE_FAULT_ORDER_SLOT)
     o.instrument = a.instrument
     o.venue = VENUE_BINANCE_SPOT
     o.strategy = a.strategy
@@ -564,6 +580,9 @@ cdef void on_exec_report(EngineCore* e, const ExecReport* r) noexcept nogil:
         e.totals.protocol_errors += 1
         report_health(e, HEALTH_ORDER_PROTOCOL, r.instrument, <int64_t>r.order_ordinal, r.exec_type)
         return
+    core_check(e, 0 <= o.cum_qty_lots <= o.qty_lots and o.leaves_qty_lots >= 0, CORE_FAULT_ORDER_SUM)
+    core_check(e, e.orders.open_count >= 0 and e.orders.open_buy_lots[o.instrument] >= 0
+               and e.orders.open_sell_lots[o.instrument] >= 0, CORE_FAULT_EXPOSURE)
     if r.exec_type == EXEC_NEW:
         e.totals.acks += 1
         histogram_record(&e.page.steps[<int>STEP_ACK], <uint64_t>(e.now_ns - o.ts_created_ns))

@@ -184,7 +184,15 @@ cpdef enum HealthKind:
     HEALTH_FRAME_REFUSED = 5      # value = Status
     HEALTH_STRATEGY_ERROR = 6     # value = strategy index: a Python callback raised
     HEALTH_ORDER_PROTOCOL = 7     # value = order ordinal: the venue's reply does not fit the order's state
-    HEALTH_COUNT_MISMATCH = 8
+    HEALTH_CORE_FAULT = 8         # value = CoreFault: an invariant of ours is broken; trading halts
+
+# What core_check found broken.
+cpdef enum CoreFault:
+    CORE_FAULT_INVALID = 0
+    CORE_FAULT_ORDER_SLOT = 1     # an accepted action without its reserved slot
+    CORE_FAULT_EXPOSURE = 2       # open counts or lots below zero
+    CORE_FAULT_ORDER_SUM = 3      # an order filled beyond its quantity
+    CORE_FAULT_BOOK_LEVELS = 4    # a negative number of levels
 
 cpdef enum SignalKind:
     SIGNAL_INVALID = 0

@@ -86,8 +86,6 @@ cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil
 cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil
 # The earliest timer's due time, INT64_MAX when none is set.
 cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil
-# Copy what is now to the state page (off the order path).
-cdef void engine_publish_state(EngineCore* e) noexcept nogil
 cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil
 cdef void engine_finish(EngineCore* e) noexcept nogil
 

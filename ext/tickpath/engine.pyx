@@ -12,16 +12,16 @@ from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
-    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_depth, book_free, book_init,
+    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init,
     book_prefetch, book_qty_at,
 )
 from tickpath.market.instruments cimport instrument_add
 from tickpath.shm.histogram cimport histogram_record
 from tickpath.shm.ring cimport ring_commit, ring_publish, ring_publish_slots
+from tickpath.engine_state cimport engine_publish_state
 from tickpath.shm.state_page cimport (
-    STATE_DEPTH, STATE_ORDERS, STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER,
-    STEP_ORDER, STEP_RECEIVE, STEP_RISK, STEP_SEND, STEP_SIGNAL, STEP_STRATEGY, StateInstrument, StateOrder,
-    StateOrders, StateStrategy, seqlock_write,
+    STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER, STEP_ORDER, STEP_RECEIVE, STEP_RISK,
+    STEP_SEND, STEP_SIGNAL, STEP_STRATEGY,
 )
 from tickpath.signals.indicators.ema cimport ema_init, ema_ready, ema_update
 from tickpath.signals.indicators.imbalance cimport imbalance_of
@@ -38,7 +38,8 @@ from tickpath.types cimport (
     COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
     EV_BOOK_DELTA, EV_CANCEL, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
     EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
-    EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
+    EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT,
+    HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
     MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
@@ -788,7 +789,7 @@ cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil:
 
 
 # ======================================================================================================================
-# Start, stop, and what readers of the state page see
+# Start and stop
 # ======================================================================================================================
 
 cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil:
@@ -810,98 +811,6 @@ cdef void engine_finish(EngineCore* e) noexcept nogil:
     report_health(e, HEALTH_STOPPED, INSTRUMENT_NONE, e.orders.open_count, 0)
     ring_commit(e.ring)
     engine_publish_state(e)
-
-
-cdef void engine_publish_state(EngineCore* e) noexcept nogil:
-    cdef int i
-    cdef StateInstrument s
-    cdef StateStrategy[16] strategies
-    cdef const Position* p
-    cdef const Book* b
-    e.totals.now_ns = e.now_ns
-    e.totals.last_seq = e.ring.next_seq - 1
-    e.totals.open_orders = e.orders.open_count
-    e.totals.trading_state = e.risk.trading_state
-    e.totals.action_overflows = e.actions.overflow_count
-    e.totals.missed_timers = e.timers.overflow_count
-    seqlock_write(&e.page.totals_seq, &e.page.totals, &e.totals, sizeof(StateTotals))
-    for i in range(e.instruments.count):
-        memset(&s, 0, sizeof(StateInstrument))
-        b = &e.books[i]
-        book_depth(b, SIDE_BIDS, s.bid_price_ticks, s.bid_qty_lots, STATE_DEPTH)
-        book_depth(b, SIDE_ASKS, s.ask_price_ticks, s.ask_qty_lots, STATE_DEPTH)
-        s.top_bid_ticks = e.tops[i].bid_price_ticks
-        s.top_bid_lots = e.tops[i].bid_qty_lots
-        s.top_ask_ticks = e.tops[i].ask_price_ticks
-        s.top_ask_lots = e.tops[i].ask_qty_lots
-        s.last_trade_ticks = e.signals[i].last_trade_ticks
-        s.last_trade_lots = e.signals[i].last_trade_lots
-        s.book_state = b.state
-        s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
-        s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
-        s.last_update_id = b.last_update_id
-        s.ts_recv_ns = b.ts_recv_ns
-        s.bar_open_ticks = e.signals[i].bar.open_ticks
-        s.bar_high_ticks = e.signals[i].bar.high_ticks
-        s.bar_low_ticks = e.signals[i].bar.low_ticks
-        s.bar_close_ticks = e.signals[i].bar.close_ticks
-        s.bar_volume_lots = e.signals[i].bar.volume_lots
-        p = &e.account[i]
-        s.position_lots = p.position_lots
-        s.open_cost_ticklots = <int64_t>p.open_cost_ticklots
-        s.realised_ticklots = <int64_t>p.realised_ticklots
-        s.fees_e8 = p.fees_e8
-        s.open_buy_lots = e.orders.open_buy_lots[i]
-        s.open_sell_lots = e.orders.open_sell_lots[i]
-        s.ema_fast = e.signals[i].ema_fast.value
-        s.ema_slow = e.signals[i].ema_slow.value
-        s.imbalance = e.signals[i].imbalance
-        seqlock_write(&e.page.instruments_seq[i], &e.page.instruments[i], &s, sizeof(StateInstrument))
-    memset(strategies, 0, sizeof(StateStrategy) * 16)
-    for i in range(e.strategy_count):
-        p = &e.positions[i * MAX_INSTRUMENTS + e.contexts[i].instrument]
-        strategies[i].orders = e.strategy_orders[i]
-        strategies[i].refusals = e.strategy_refusals[i]
-        strategies[i].fills = e.strategy_fills[i]
-        strategies[i].failed = e.contexts[i].failed != 0
-        strategies[i].instrument = e.contexts[i].instrument
-        strategies[i].position_lots = p.position_lots
-        strategies[i].open_cost_ticklots = <int64_t>p.open_cost_ticklots
-        strategies[i].realised_ticklots = <int64_t>p.realised_ticklots
-        strategies[i].fees_e8 = p.fees_e8
-    publish_open_orders(e, strategies)
-    seqlock_write(&e.page.strategies_seq, &e.page.strategies, strategies, sizeof(StateStrategy) * 16)
-
-
-cdef void publish_open_orders(EngineCore* e, StateStrategy* strategies) noexcept nogil:
-    cdef StateOrders out
-    cdef StateOrder* row
-    cdef const Order* o
-    cdef uint64_t k, first = e.orders.next_ordinal
-    cdef int left = e.orders.open_count
-    memset(&out, 0, sizeof(StateOrders))
-    # From the slot behind the newest on, slots are in order of ordinal but for the few that were skipped.
-    for k in range(ORDER_SLOTS):
-        if left == 0:
-            break
-        o = &e.orders.items[(first + k) & (ORDER_SLOTS - 1)]
-        if o.ordinal == 0 or o.state == ORDER_INVALID or not order_is_open(o):
-            continue
-        left -= 1
-        strategies[o.strategy].open_orders += 1
-        out.total += 1
-        if out.count < STATE_ORDERS:
-            row = &out.items[out.count]
-            row.order_ordinal = o.ordinal
-            row.price_ticks = o.price_ticks
-            row.qty_lots = o.qty_lots
-            row.leaves_qty_lots = o.leaves_qty_lots
-            row.instrument = o.instrument
-            row.side = o.side
-            row.state = o.state
-            row.strategy = o.strategy
-            out.count += 1
-    seqlock_write(&e.page.orders_seq, &e.page.orders, &out, sizeof(StateOrders))
 
 
 cdef void send_nowhere(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer, int64_t now_ns) noexcept nogil:

@@ -11,8 +11,9 @@ from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
     Engine, EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
-    engine_publish_state, engine_run_timers, engine_start,
+    engine_run_timers, engine_start,
 )
+from tickpath.engine_state cimport engine_publish_state
 from tickpath.shm.feed_lane cimport (
     FEED_END, FEED_ENTRY_BYTES, FeedEntry, FeedLaneReader, feed_next, feed_release,
 )

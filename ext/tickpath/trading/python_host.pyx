@@ -387,6 +387,11 @@ cdef class PythonHost(CompiledStrategy):
         self.cb_command, self.wants_command = strategy.on_command, overridden("on_command")
         self.cb_stop, self.wants_stop = strategy.on_stop, overridden("on_stop")
 
+    @property
+    def python_strategy(self):
+        """The user's object."""
+        return self.strategy
+
     cdef void call(self, StrategyContext* ctx, object callback, object event) noexcept:
         self._context.ctx = ctx
         try:

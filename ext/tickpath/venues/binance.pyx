@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from picows.picows cimport CLOSE, CONTINUATION, TEXT, WSFrame, WSListener, WSTransport
 from tickpath.clock cimport epoch_now_ns, mono_now_ns
-from tickpath.engine cimport engine_publish_state
+from tickpath.engine_state cimport engine_publish_state
 from tickpath.session cimport Session
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 

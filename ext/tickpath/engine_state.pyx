@@ -1,0 +1,104 @@
+"""Copies what is now to the state page, for readers that do not follow the ring."""
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+from tickpath.engine cimport EngineCore
+from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_depth
+from tickpath.shm.state_page cimport (
+    STATE_DEPTH, STATE_ORDERS, StateInstrument, StateOrder, StateOrders, StateStrategy, StateTotals, seqlock_write,
+)
+from tickpath.trading.orders cimport ORDER_SLOTS, Order, order_is_open
+from tickpath.trading.positions cimport Position
+from tickpath.types cimport MAX_INSTRUMENTS, ORDER_INVALID
+
+
+cdef void engine_publish_state(EngineCore* e) noexcept nogil:
+    cdef int i
+    cdef StateInstrument s
+    cdef StateStrategy[16] strategies
+    cdef const Position* p
+    cdef const Book* b
+    e.totals.now_ns = e.now_ns
+    e.totals.last_seq = e.ring.next_seq - 1
+    e.totals.open_orders = e.orders.open_count
+    e.totals.trading_state = e.risk.trading_state
+    e.totals.action_overflows = e.actions.overflow_count
+    e.totals.missed_timers = e.timers.overflow_count
+    seqlock_write(&e.page.totals_seq, &e.page.totals, &e.totals, sizeof(StateTotals))
+    for i in range(e.instruments.count):
+        memset(&s, 0, sizeof(StateInstrument))
+        b = &e.books[i]
+        book_depth(b, SIDE_BIDS, s.bid_price_ticks, s.bid_qty_lots, STATE_DEPTH)
+        book_depth(b, SIDE_ASKS, s.ask_price_ticks, s.ask_qty_lots, STATE_DEPTH)
+        s.top_bid_ticks = e.tops[i].bid_price_ticks
+        s.top_bid_lots = e.tops[i].bid_qty_lots
+        s.top_ask_ticks = e.tops[i].ask_price_ticks
+        s.top_ask_lots = e.tops[i].ask_qty_lots
+        s.last_trade_ticks = e.signals[i].last_trade_ticks
+        s.last_trade_lots = e.signals[i].last_trade_lots
+        s.book_state = b.state
+        s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
+        s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
+        s.last_update_id = b.last_update_id
+        s.ts_recv_ns = b.ts_recv_ns
+        s.bar_open_ticks = e.signals[i].bar.open_ticks
+        s.bar_high_ticks = e.signals[i].bar.high_ticks
+        s.bar_low_ticks = e.signals[i].bar.low_ticks
+        s.bar_close_ticks = e.signals[i].bar.close_ticks
+        s.bar_volume_lots = e.signals[i].bar.volume_lots
+        p = &e.account[i]
+        s.position_lots = p.position_lots
+        s.open_cost_ticklots = <int64_t>p.open_cost_ticklots
+        s.realised_ticklots = <int64_t>p.realised_ticklots
+        s.fees_e8 = p.fees_e8
+        s.open_buy_lots = e.orders.open_buy_lots[i]
+        s.open_sell_lots = e.orders.open_sell_lots[i]
+        s.ema_fast = e.signals[i].ema_fast.value
+        s.ema_slow = e.signals[i].ema_slow.value
+        s.imbalance = e.signals[i].imbalance
+        seqlock_write(&e.page.instruments_seq[i], &e.page.instruments[i], &s, sizeof(StateInstrument))
+    memset(strategies, 0, sizeof(StateStrategy) * 16)
+    for i in range(e.strategy_count):
+        p = &e.positions[i * MAX_INSTRUMENTS + e.contexts[i].instrument]
+        strategies[i].orders = e.strategy_orders[i]
+        strategies[i].refusals = e.strategy_refusals[i]
+        strategies[i].fills = e.strategy_fills[i]
+        strategies[i].failed = e.contexts[i].failed != 0
+        strategies[i].instrument = e.contexts[i].instrument
+        strategies[i].position_lots = p.position_lots
+        strategies[i].open_cost_ticklots = <int64_t>p.open_cost_ticklots
+        strategies[i].realised_ticklots = <int64_t>p.realised_ticklots
+        strategies[i].fees_e8 = p.fees_e8
+    publish_open_orders(e, strategies)
+    seqlock_write(&e.page.strategies_seq, &e.page.strategies, strategies, sizeof(StateStrategy) * 16)
+
+
+cdef void publish_open_orders(EngineCore* e, StateStrategy* strategies) noexcept nogil:
+    cdef StateOrders out
+    cdef StateOrder* row
+    cdef const Order* o
+    cdef uint64_t k, first = e.orders.next_ordinal
+    cdef int left = e.orders.open_count
+    memset(&out, 0, sizeof(StateOrders))
+    # From the slot behind the newest on, slots are in order of ordinal but for the few that were skipped.
+    for k in range(ORDER_SLOTS):
+        if left == 0:
+            break
+        o = &e.orders.items[(first + k) & (ORDER_SLOTS - 1)]
+        if o.ordinal == 0 or o.state == ORDER_INVALID or not order_is_open(o):
+            continue
+        left -= 1
+        strategies[o.strategy].open_orders += 1
+        out.total += 1
+        if out.count < STATE_ORDERS:
+            row = &out.items[out.count]
+            row.order_ordinal = o.ordinal
+            row.price_ticks = o.price_ticks
+            row.qty_lots = o.qty_lots
+            row.leaves_qty_lots = o.leaves_qty_lots
+            row.instrument = o.instrument
+            row.side = o.side
+            row.state = o.state
+            row.strategy = o.strategy
+            out.count += 1
+    seqlock_write(&e.page.orders_seq, &e.page.orders, &out, sizeof(StateOrders))

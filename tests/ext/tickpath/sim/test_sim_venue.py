@@ -1,7 +1,7 @@
 """The simulated venue, one assumption at a time (docs/simulation.md)."""
 import pytest
-from engine_harness import Market
 
+from engine_harness import Market
 from tickpath.types import EventType, OrderState
 
 S = OrderState

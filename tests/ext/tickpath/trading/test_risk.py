@@ -1,7 +1,7 @@
 """Every risk check by name: what passes just below its limit, what is refused just above, with which reason."""
 import pytest
-from engine_harness import MS, Market
 
+from engine_harness import MS, Market
 from tickpath.types import CommandKind, EventType, Reason, TradingState
 
 R = Reason

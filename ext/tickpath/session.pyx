@@ -23,7 +23,7 @@ from tickpath.sim.venue cimport (
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
     BOOK_GOOD, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
-    EV_FRAME, EV_INPUT_LAST, INSTRUMENT_NONE, SLOT_BYTES, STATUS_OK, TS_NONE, CommandEvent,
+    EV_FRAME, EV_INPUT_LAST, INSTRUMENT_NONE, SLOT_BYTES, STATUS_OK, TS_NONE, ClockEvent, CommandEvent,
     ExecReport, FrameEvent, Slot, likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
@@ -163,6 +163,21 @@ cdef class Session:
         self._advance(c.ts_recv_ns)
         engine_on_input(self.core, <const Slot*>&c)
         engine_publish_state(self.core)
+
+    def clock(self, int64_t ts_ns):
+        """A clock input: time has passed and nothing else came. What an idle live loop injects, so that timers run; journaled
+        like every input. A ts_ns before engine time is ignored."""
+        cdef ClockEvent c
+        if ts_ns < self.core.now_ns:
+            return
+        memset(&c, 0, sizeof(ClockEvent))
+        c.ts_recv_ns = ts_ns
+        c.ts_venue_ns = TS_NONE
+        c.instrument = INSTRUMENT_NONE
+        c.type = EV_CLOCK
+        c.epoch_offset_ns = TS_NONE
+        self._advance(ts_ns)
+        engine_on_input(self.core, <const Slot*>&c)
 
     def settle(self, int64_t limit_ns=10_000_000_000):
         """Let the simulated venue finish what is on its way (acks of the last cancels), at most limit_ns of engine time."""

@@ -173,6 +173,18 @@ def test_rejects_follow_the_seed(seed):
     assert 3 < sum(rejected(seed)) < 27
 
 
+def test_a_clock_input_makes_time_pass_when_no_frame_does():
+    m = Market()
+    ordinal = m.submit()
+    due = m.now_ms * 1_000_000 + 3_000_000
+    m.strategy.todo.append(lambda ctx: ctx.set_timer(due))
+    m.quote(ms=0)
+    m.session.clock(due + 10_000_000)
+    m.session.clock(0)                                      # never backwards
+    assert m.strategy.timers == [(due, due)] and m.states(ordinal) == [S.ORDER_NEW]
+    assert m.engine.now_ns == due + 10_000_000 and len(m.records(EventType.EV_CLOCK)) == 1
+
+
 def test_timers_and_replies_come_in_order_of_time_before_the_next_frame():
     m = Market()
     ordinal = m.submit()

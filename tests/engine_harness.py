@@ -54,7 +54,8 @@ class Scripted(Strategy):
 class Market:
     """An engine with one scripted strategy, a snapshot of 10 levels a side and a quote; `now_ms` is the feed's clock."""
 
-    def __init__(self, *, paper=None, max_orders_per_min=60000, max_data_age_ms=2000, **limits):
+    def __init__(self, *, paper=None, max_orders_per_min=60000, max_data_age_ms=2000, state_buffer=None,
+                 **limits):
         self.writer = EventWriter.local(1 << 16)
         spec = {
             "instance": "harness", "epoch": 1, "mode": "paper", "seed": 1, "stamps": True, "max_frame_bytes": 1 << 20,
@@ -62,7 +63,7 @@ class Market:
             "max_data_age_ns": max_data_age_ms * MS, "max_orders_per_min": max_orders_per_min,
             "instruments": [{**LIMITS, **limits}],
             "strategies": [{"name": "scripted", "kind": "engine_harness:Scripted", "parameters": {}, "instrument": 0}]}
-        self.engine = Engine(spec, self.writer)
+        self.engine = Engine(spec, self.writer, state_buffer)
         self.session = Session(self.engine, {**PAPER, **(paper or {})})
         self.strategy = self.engine.strategies[0].python_strategy
         self.now_ms, self.update_id, self.trade_id = 0, 100, 0

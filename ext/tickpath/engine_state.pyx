@@ -24,6 +24,8 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
     e.totals.trading_state = e.risk.trading_state
     e.totals.action_overflows = e.actions.overflow_count
     e.totals.missed_timers = e.timers.overflow_count
+    e.totals.max_orders_per_min = e.risk.max_orders_per_min
+    e.totals.max_data_age_ns = e.risk.max_data_age_ns
     seqlock_write(&e.page.totals_seq, &e.page.totals, &e.totals, sizeof(StateTotals))
     for i in range(e.instruments.count):
         memset(&s, 0, sizeof(StateInstrument))
@@ -53,6 +55,10 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.fees_e8 = p.fees_e8
         s.open_buy_lots = e.orders.open_buy_lots[i]
         s.open_sell_lots = e.orders.open_sell_lots[i]
+        s.max_order_notional_ticklots = e.risk.limits[i].max_order_notional_ticklots
+        s.max_position_notional_ticklots = e.risk.limits[i].max_position_notional_ticklots
+        s.max_open_orders = e.risk.limits[i].max_open_orders
+        s.price_collar_e2_bps = e.risk.limits[i].price_collar_e2_bps
         s.ema_fast = e.signals[i].ema_fast.value
         s.ema_slow = e.signals[i].ema_slow.value
         s.imbalance = e.signals[i].imbalance

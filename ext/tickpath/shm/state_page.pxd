@@ -78,7 +78,9 @@ cdef struct StateTotals:
     uint64_t stopped
     uint64_t scanned                  # frames the fast scanner took
     uint64_t missed_timers
-    uint64_t reserved[5]
+    uint64_t max_orders_per_min       # limit in force
+    uint64_t max_data_age_ns          # limit in force
+    uint64_t reserved[3]
 
 cdef struct StateInstrument:
     int64_t bid_price_ticks[10]
@@ -107,6 +109,10 @@ cdef struct StateInstrument:
     int64_t fees_e8
     int64_t open_buy_lots
     int64_t open_sell_lots
+    int64_t max_order_notional_ticklots     # limits in force
+    int64_t max_position_notional_ticklots
+    int64_t max_open_orders
+    int64_t price_collar_e2_bps
     double ema_fast
     double ema_slow
     double imbalance

@@ -27,8 +27,10 @@ cdef class StatePage:
     """A view of the page. Parameters: buffer : memory of `state_page_bytes()` bytes, read-only for readers."""
     def __cinit__(self, buffer, segment=None):
         cdef const uint8_t[::1] memory = buffer
-        if memory.shape[0] < <Py_ssize_t>(4096 + sizeof(StatePageLayout)):
-            raise SegmentError(f"state page: expected {state_page_bytes()} bytes, found {memory.shape[0]}")
+        # The page's structs are not part of the event layout hash: another version shows by its size.
+        if memory.shape[0] != <Py_ssize_t>(4096 + sizeof(StatePageLayout)):
+            raise SegmentError(f"state page: expected {state_page_bytes()} bytes, found {memory.shape[0]}: "
+                               "written by another version")
         self._buffer = memory
         self._segment = segment
         self.page = <StatePageLayout*>&memory[4096]

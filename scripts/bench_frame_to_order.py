@@ -137,7 +137,8 @@ def main():
     cycles_per_ns = calibrate_cycles_per_ns(200_000_000)
     frames = [(f.data, f.ts_recv_ns) for path in benchlib.CAPTURES for f in read_capture(path)]
     every = {"order_qty_lots": 1000, "offset_ticks": 5}
-    maker = {"order_qty_lots": 1000, "max_position_lots": 20000, "skew_ticks_per_lot": 0.0005, "requote_ticks": 1}
+    maker = {"order_qty_lots": 1000, "max_position_lots": 20000, "skew_ticks_per_lot": 0.0005, "requote_ticks": 1,
+             "imbalance_ticks": 20.0}
     best, floors, steps = {}, None, {}
     for _ in range(options.rounds):
         ns, first, events, steps = measure(frames, "every_event", every, cycles_per_ns)

@@ -24,6 +24,7 @@ from tickpath.shm.ring import EventReader, records
 from tickpath.shm.segment import SegmentError, create_segment
 from tickpath.shm.words import store_word
 from tickpath.types import LAYOUT_HASH, EventType, HealthKind
+from tickpathd.durable import write_whole
 
 PAGE_BYTES = 4096
 WRITTEN_OFFSET, SYNCED_OFFSET, STATE_OFFSET, HEARTBEAT_OFFSET = 128, 192, 256, 320
@@ -99,28 +100,13 @@ class JournalProcess:
             "inputs": self.hasher.inputs, "outputs": self.hasher.outputs, "records": self.hasher.names(),
             "first_seq": self.writer.first_seq, "last_seq": self.writer.written_seq,
             "missed_slots": self.writer.missed_slots, "orderly": self.orderly, "layout_hash": f"{LAYOUT_HASH:016x}"}
-        write_whole(self.run_dir / "summary.json", json.dumps(summary, indent=1).encode())
+        path = self.run_dir / "summary.json"
+        try:
+            write_whole(path, json.dumps(summary, indent=1).encode())
+        except OSError as e:
+            raise JournalError(f"{path}: write: expected the disk to take it, found {e.strerror} (errno {e.errno})") from None
         self.publish(FINISHED)
         return summary
-
-
-def write_whole(path, data):
-    """Write a file so that nobody ever finds a part of it, not even after a power cut."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.rename(temporary, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as e:
-        raise JournalError(f"{path}: write: expected the disk to take it, found {e.strerror} "
-                           f"(errno {e.errno})") from None
 
 
 def main(argv=None):

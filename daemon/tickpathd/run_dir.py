@@ -11,6 +11,7 @@ from pathlib import Path
 from tickpath.trading.orders import next_epoch
 from tickpathd import __version__
 from tickpathd.config import config_from_json, config_to_json
+from tickpathd.durable import write_whole
 
 
 class RunError(Exception):
@@ -52,20 +53,6 @@ class InstanceLock:
         self.file.close()
 
 
-def _write_durably(path, data):
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    with open(temporary, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-    os.rename(temporary, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def new_run(config):
     """Take the next epoch and make the run's directory; returns (run_dir, epoch)."""
     base = state_dir(config) / config.instance.name
@@ -78,12 +65,12 @@ def new_run(config):
     seen = [int(p.name) for p in (base / "runs").glob("*") if p.name.isdigit()]
     epoch = next_epoch(max([stored, *seen]), time.time())
     try:
-        _write_durably(epoch_file, f"{epoch}\n".encode())
+        write_whole(epoch_file, f"{epoch}\n".encode())
         run_dir = base / "runs" / str(epoch)
         run_dir.mkdir(parents=True)
         header = {"config": json.loads(config_to_json(config)), "epoch": epoch, "started_ns": time.time_ns(),
                   "version": __version__}
-        _write_durably(run_dir / "config.json", json.dumps(header, sort_keys=True, indent=1).encode())
+        write_whole(run_dir / "config.json", json.dumps(header, sort_keys=True, indent=1).encode())
     except OSError as e:
         raise RunError(f"{base}: expected a writable state directory, found {e.strerror}") from None
     return run_dir, epoch

@@ -639,7 +639,7 @@ def test_a_full_disk_raises_with_the_reason_and_leaves_no_half_block(tmp_path, m
 
 def test_a_really_full_file_system_raises_with_the_reason(tmp_path):
     # RLIMIT_FSIZE stands in for a full disk: the kernel writes a part and then answers EFBIG.
-    resource = pytest.importorskip("resource")
+    import resource
     import signal
     run = new_run(tmp_path)
     writer = open_writer(run)

@@ -8,56 +8,13 @@ import mmap
 import numpy as np
 
 from libc.stdint cimport uint8_t
-from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64, load_relaxed_u64, store_relaxed_u64
+from tickpath.shm.atomics cimport load_acquire_u64, load_relaxed_u64, store_relaxed_u64, store_release_u64
 from tickpath.types cimport SLOT_BYTES
 
 from tickpath.shm.segment import SegmentError, attach_segment
 from tickpath.types import DTYPES, SLOT_COUNTS, SLOT_DTYPE
 
 HEADER_SIZE = RING_HEADER_BYTES
-
-
-cdef long ring_read(RingReader* r, Slot* out, long max_slots) noexcept nogil:
-    cdef long n = 0
-    cdef uint64_t seq, head, first, oldest
-    cdef const Slot* slot
-    while n < max_slots:
-        slot = r.slots + (r.next_seq & r.mask)
-        seq = load_acquire_u64(&slot.seq)                                      # R1, see W4
-        if seq == r.next_seq:
-            copy_from_shared(<uint64_t*>(out + n) + 1, <const uint64_t*>slot + 1, 7)   # R2
-            fence_acquire()                                                    # R3, see W2
-            if load_relaxed_u64(&slot.seq) == seq:                             # R4, see W1
-                out[n].seq = seq
-                n += 1
-                r.next_seq += 1
-                continue
-            seq = 0
-        head = load_acquire_u64(r.head)                                        # H2, see H1
-        first = load_relaxed_u64(r.first)
-        if r.next_seq < first:
-            r.next_seq = first                                                 # not missed: this ring never held them
-            continue
-        if seq > head:
-            head = seq             # the slot itself tells of a later lap whose input is not finished yet
-        if seq < r.next_seq and head < r.next_seq:
-            break                                                              # not written yet
-        if head >= r.next_seq and head - r.next_seq <= (r.mask >> 1) and seq < r.next_seq:
-            break                                                              # being written just now
-        # Lapped. Start again an eighth of the ring above the oldest slot, so that the writer does not catch us at once.
-        if head <= r.mask:
-            oldest = r.next_seq + 1
-        else:
-            oldest = head - r.mask + (r.mask >> 3)
-        if oldest < first:
-            oldest = first
-        if oldest <= r.next_seq:
-            break                                                              # head not told yet: look again later
-        if n > 0:
-            break                                                              # a batch holds no gap inside
-        r.missed_slots += oldest - r.next_seq
-        r.next_seq = oldest
-    return n
 
 
 def ring_bytes(slot_count):
@@ -83,8 +40,10 @@ cdef class EventWriter:
     def __cinit__(self, buffer, uint64_t first_seq=1):
         cdef uint8_t[::1] memory = buffer
         cdef uint64_t slots = _check_size(memory.shape[0])
+        if first_seq == 0:
+            raise ValueError("first_seq: expected 1 or more, found 0")
         self._buffer = memory
-        self.ring.slots = <Slot*>&memory[RING_HEADER_BYTES]
+        self.ring.slots = <RingSlot*>&memory[RING_HEADER_BYTES]
         self.ring.head = <uint64_t*>&memory[RING_HEAD_OFFSET]
         self.ring.mask = slots - 1
         self.ring.next_seq = first_seq
@@ -112,7 +71,7 @@ cdef class EventWriter:
             raise ValueError(f"slots: expected a multiple of {SLOT_BYTES} bytes, found {data.shape[0]}")
         if data.shape[0] == 0:
             return self.ring.next_seq
-        first = ring_publish_slots(&self.ring, <const Slot*>&data[0], data.shape[0] // SLOT_BYTES)
+        first = ring_publish_slots(&self.ring, &data[0], data.shape[0] // SLOT_BYTES)
         ring_commit(&self.ring)
         return first
 
@@ -129,13 +88,13 @@ cdef class EventReader:
         cdef uint64_t head, first
         self._buffer = memory
         self._segment = segment
-        self.ring.slots = <const Slot*>&memory[RING_HEADER_BYTES]
+        self.ring.slots = <const RingSlot*>&memory[RING_HEADER_BYTES]
         self.ring.head = <const uint64_t*>&memory[RING_HEAD_OFFSET]
-        self.ring.first = <const uint64_t*>&memory[RING_FIRST_OFFSET]
         self.ring.mask = slots - 1
         self.ring.missed_slots = 0
         head = load_acquire_u64(self.ring.head)                                # H2, see H1
-        first = load_relaxed_u64(self.ring.first)
+        self.first = <const uint64_t*>&memory[RING_FIRST_OFFSET]
+        first = load_relaxed_u64(self.first)
         if start == "latest":
             self.ring.next_seq = head + 1
         elif start == "oldest":
@@ -174,6 +133,13 @@ cdef class EventReader:
         """Slots lost to laps so far, exact."""
         return self.ring.missed_slots
 
+    cdef long _read(self, void* out, long max_slots) noexcept nogil:
+        cdef long n = ring_read(&self.ring, out, max_slots)
+        if n == 0 and self.ring.next_seq < load_relaxed_u64(self.first):
+            self.ring.next_seq = load_relaxed_u64(self.first)              # we attached before the writer had begun
+            n = ring_read(&self.ring, out, max_slots)
+        return n
+
     def read(self, long max_slots=4096):
         """The next slots, copied and checked: array of SLOT_DTYPE, shape (n,), n may be 0. A batch has no gap inside."""
         cdef uint8_t[::1] memory
@@ -186,7 +152,7 @@ cdef class EventReader:
             self._scratch_slots = <Slot*>&memory[0]
             self._scratch_count = max_slots
         with nogil:
-            n = ring_read(&self.ring, self._scratch_slots, max_slots)
+            n = self._read(self._scratch_slots, max_slots)
         return self._scratch[:n].copy()
 
     def read_into(self, out):
@@ -197,7 +163,7 @@ cdef class EventReader:
         if room == 0:
             return 0
         with nogil:
-            n = ring_read(&self.ring, <Slot*>&memory[0], room)
+            n = self._read(&memory[0], room)
         return n
 
     def view(self):

@@ -2,12 +2,9 @@
 #
 # Writer: the engine, after the frames of one turn. Readers: status line, tap top, admin; they map it read-only.
 #
-# Each block is guarded by a sequence word (seqlock). L1 store seq + 1 (odd, relaxed), L2 release fence, L3 block stores
-# (relaxed), L4 store seq + 2 (release). The reader: L5 load seq (acquire), L6 block loads (relaxed), L7 acquire fence,
-# L8 load seq again: equal and even, or it tries again. L4 pairs with L5, L2 with L7.
+# Each block is guarded by a sequence word; the protocol, with what each access pairs with, is seqlock.h.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tickpath.shm.atomics cimport copy_to_shared, fence_release, load_relaxed_u64, store_relaxed_u64, store_release_u64
 from tickpath.shm.histogram cimport Histogram
 
 cdef enum: STATE_DEPTH = 10
@@ -80,7 +77,13 @@ cdef struct StateTotals:
     uint64_t missed_timers
     uint64_t max_orders_per_min       # limit in force
     uint64_t max_data_age_ns          # limit in force
-    uint64_t reserved[3]
+    uint64_t commands                 # taken in, refused ones too
+    uint64_t command_refusals
+    uint64_t guard_state              # TradingState that the journal allows
+    uint64_t journal_lag_slots        # how far the journal was behind at the last look
+    uint64_t held_orders              # waiting for the disk (durability = disk)
+    uint64_t lanes_broken             # lanes whose memory their client took away
+    uint64_t feed_broken
 
 cdef struct StateInstrument:
     int64_t bid_price_ticks[10]
@@ -156,12 +159,9 @@ cdef struct StatePageLayout:
     StateOrders orders
     Histogram steps[12]
 
-cdef inline void seqlock_write(uint64_t* seq, void* block, const void* source, long size_bytes) noexcept nogil:
-    cdef uint64_t s = load_relaxed_u64(seq)
-    store_relaxed_u64(seq, s + 1)                                              # L1
-    fence_release()                                                            # L2, see L7
-    copy_to_shared(<uint64_t*>block, <const uint64_t*>source, size_bytes // 8) # L3
-    store_release_u64(seq, s + 2)                                              # L4, see L5
+cdef extern from "seqlock.h" nogil:
+    void seqlock_write(uint64_t* seq, void* block, const void* source, long size_bytes) noexcept
+    bint seqlock_try_read(const uint64_t* seq, const void* block, void* out, long size_bytes) noexcept
 
 cdef class StatePage:
     cdef StatePageLayout* page

@@ -4,7 +4,6 @@ import time
 import numpy as np
 
 from libc.stdint cimport uint8_t
-from tickpath.shm.atomics cimport copy_from_shared, fence_acquire, load_acquire_u64
 
 from tickpath.shm.histogram import summarise
 from tickpath.shm.segment import SegmentError, attach_segment
@@ -46,15 +45,10 @@ cdef class StatePage:
         return self._segment
 
     cdef bint _read(self, const uint64_t* seq, const void* block, void* out, long size_bytes) except -1:
-        cdef uint64_t before
         deadline = None
         while True:
-            before = load_acquire_u64(seq)                                     # L5, see L4
-            if before & 1 == 0:
-                copy_from_shared(<uint64_t*>out, <const uint64_t*>block, size_bytes // 8)   # L6
-                fence_acquire()                                                # L7, see L2
-                if load_relaxed_u64(seq) == before:                            # L8
-                    return True
+            if seqlock_try_read(seq, block, out, size_bytes):
+                return True
             # A writer that died between L1 and L4 leaves the block odd for ever: do not wait for it.
             if deadline is None:
                 deadline = time.monotonic() + 0.25

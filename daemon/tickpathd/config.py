@@ -148,7 +148,16 @@ class Storage(_Section):
     dir: Annotated[str, _m("state directory; empty = $STATE_DIRECTORY or the user's state home")] = ""
     ring_slots: Annotated[int, _m("event ring, power of two", "64-byte slots")] = 262144
     feed_bytes: Annotated[int, _m("feed lane, power of two", "bytes")] = 8388608
-    fsync_interval_ms: Annotated[float, _m("group fsync of the journal", "ms")] = 50.0
+    fsync_interval_ms: Annotated[float, _m("group fsync of the journal; durability = disk syncs back to back", "ms")] = 50.0
+    segment_mb: Annotated[int, _m("size of a journal segment, reserved when it is begun", "MiB")] = 256
+    journal_timeout_ms: Annotated[int, _m("a journal silent for so long is dead: CANCEL_ONLY", "ms")] = 2000
+    max_hold_ms: Annotated[int, _m("durability = disk: an order not on the disk by then is never sent", "ms")] = 1000
+
+
+class Lane(_Section):
+    role: Annotated[str, _m("viewer, agent, trader, risk or admin: what its client may ask for")]
+    group: Annotated[str, _m("group that may open it; empty = the engine's own")] = ""
+    slots: Annotated[int, _m("commands that may wait, power of two", "64-byte slots")] = 256
 
 
 class Latency(_Section):
@@ -164,6 +173,7 @@ class Config(_Section):
     signals: Signals = field(default_factory=Signals)
     paper: Paper = field(default_factory=Paper)
     storage: Storage = field(default_factory=Storage)
+    lanes: dict[str, Lane] = field(default_factory=lambda: {"admin": Lane(role="admin"), "research": Lane(role="agent")})
     latency: Latency = field(default_factory=Latency)
 
 
@@ -372,8 +382,6 @@ def validate(config, origins, live=False):
         bad("instance.mode", "paper (a capture at pace = \"fast\" is this version's backtest)", "backtest")
     if i.sigterm_policy == "flatten":
         bad("instance.sigterm_policy", "leave or cancel (this version cannot flatten)", i.sigterm_policy)
-    if i.durability == "disk":
-        bad("instance.durability", "process (this version has no other)", i.durability)
     if not -1 <= i.core < 4096:
         bad("instance.core", "-1 or a processor number", i.core)
     if not 0 <= i.seed < 2 ** 32:
@@ -423,6 +431,10 @@ def validate(config, origins, live=False):
     power_of_two("storage.ring_slots", config.storage.ring_slots, 65536, 1 << 26)
     power_of_two("storage.feed_bytes", config.storage.feed_bytes, 65536, 1 << 30)
     positive("storage.fsync_interval_ms", config.storage.fsync_interval_ms)
+    for key, low, high in (("segment_mb", 1, 65536), ("journal_timeout_ms", 200, 600_000), ("max_hold_ms", 10, 600_000)):
+        if not low <= getattr(config.storage, key) <= high:
+            bad(f"storage.{key}", f"{low} to {high}", getattr(config.storage, key))
+    _validate_lanes(config, bad, one_of, power_of_two)
     _validate_strategies(config, bad)
 
 
@@ -456,6 +468,16 @@ def _validate_instruments(config, bad, decimal_text, power_of_two):
             if f"{name}:{symbol}" not in known:
                 near = difflib.get_close_matches(f"{name}:{symbol}", known, 3, 0.3)
                 bad(f"venues.{name}.symbols", f"a symbol with an [[instruments]] entry, such as {near or sorted(known)}", symbol)
+
+
+def _validate_lanes(config, bad, one_of, power_of_two):
+    if len(config.lanes) > 16:
+        bad("lanes", "at most 16 lanes", len(config.lanes))
+    for name, lane in config.lanes.items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name):
+            bad("lanes", "names of 1 to 32 characters of [a-z0-9_-]", name)
+        one_of(f"lanes.{name}.role", lane.role, ("viewer", "agent", "trader", "risk", "admin"))
+        power_of_two(f"lanes.{name}.slots", lane.slots, 16, 65536)
 
 
 def _validate_strategies(config, bad):

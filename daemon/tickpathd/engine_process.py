@@ -1,7 +1,7 @@
 """tickpathd: the engine's process. One thread, one writer, no disk, no log, no library that is not on the path.
 
-Started by `tickpath run` (or a unit) with the directory of a prepared run. It owns the event ring, the state page and the
-feed lane; it says `ready` on stdout once they exist, and ends when its feed ends or on SIGTERM or SIGINT (the run's
+Started by `tickpath run` (or a unit) with the directory of a prepared run. It owns the event ring, the state page, the
+feed lane and the command lanes; it says `ready` on stdout once they exist, and ends when its feed ends or on SIGTERM or SIGINT (the run's
 sigterm_policy is done first). SIGUSR1 is the kill switch: halt, cancel everything, accept no order.
 """
 import os
@@ -12,22 +12,27 @@ import argparse
 import gc
 import signal
 import sys
+import time
 
 import uvloop
 
 from tickpath.engine import Engine
 from tickpath.session import Session
 from tickpath.shm.feed_lane import FeedLaneReader, feed_lane_bytes
+from tickpath.shm.lane import CommandLane, lane_bytes
 from tickpath.shm.ring import EventWriter, ring_bytes
-from tickpath.shm.segment import SegmentError, create_segment
+from tickpath.shm.segment import SegmentError, attach_segment, create_segment
 from tickpath.shm.state_page import state_page_bytes
-from tickpath.types import CommandKind
+from tickpath.types import CommandKind, Role
 from tickpathd.engine_spec import engine_spec, paper_spec
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
 
 FRAMES_PER_TURN = 64          # then signals and sockets get their turn
 IDLE_SLEEP_S = 0.001          # poll = "sleep": how long an empty lane is left alone
+JOURNAL_LOOK_INTERVAL_S = 0.1     # between two attempts to find a journal's page
+# Where the data waits for the journal a slow one costs time, not safety: only a really dead one may change decisions.
+DATA_DRIVEN_TIMEOUT_NS = 20_000_000_000
 
 
 class EngineProcess:
@@ -46,13 +51,27 @@ class EngineProcess:
         sys.path[:0] = config.instance.strategy_path
         spec = engine_spec(config, epoch=epoch, started_ns=header["started_ns"])
         self.engine = Engine(spec, EventWriter(ring.buffer), state.buffer)
-        self.session = Session(self.engine, paper_spec(config))
+        data_driven = all(v.kind.startswith("capture:") and v.pace == "fast" for v in config.venues.values())
+        hold_ns = storage.max_hold_ms * 1_000_000 if config.instance.durability == "disk" else 0
+        if hold_ns and data_driven:
+            hold_ns = max(hold_ns, DATA_DRIVEN_TIMEOUT_NS)
+        self.session = Session(self.engine, paper_spec(config), hold_ns=hold_ns, data_waits=data_driven)
+        # Lanes in the order of their names: the index of a lane is part of the journal.
+        for index, (lane_name, lane) in enumerate(sorted(config.lanes.items())):
+            segment = self._segment(name, f"lane.{lane_name}", lane_bytes(lane.slots), epoch, lane.slots, mode=0o660,
+                                    group=lane.group)
+            self.session.add_lane(CommandLane(segment.buffer, index, Role[f"ROLE_{lane.role.upper()}"], lane_name))
+        self.guard = {"by_lag": not data_driven,
+                      "timeout_ns": DATA_DRIVEN_TIMEOUT_NS if data_driven else storage.journal_timeout_ms * 1_000_000}
+        self.journal_page = None
+        self.next_journal_look_s = 0.0
+        self.session.watch_journal(None, **self.guard)
         self.busy = config.instance.poll == "busy"
         self.stop_requested = False
         self.loop = None
 
-    def _segment(self, name, kind, size_bytes, epoch, slot_count=0):
-        segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count)
+    def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
+        segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)
         self.segments.append(segment)
         return segment
 
@@ -80,17 +99,38 @@ class EngineProcess:
 
     def _turn(self):
         handled = self.session.drain(self.lane, FRAMES_PER_TURN)
-        if self.session.feed_ended or self.stop_requested:
-            self._stop()
+        if self.journal_page is None or self.session.journal_troubled:
+            self._look_for_journal()
+        if self.session.feed_ended or self.stop_requested or self.session.stopping:
+            if self.session.held_orders and not self.stop_requested and not self.session.stopping:
+                self.loop.call_later(IDLE_SLEEP_S, self._turn)     # what waits for the disk is still sent, or given up
+            else:
+                self._stop()
         elif handled or self.busy:
             self.loop.call_soon(self._turn)
         else:
             self.loop.call_later(IDLE_SLEEP_S, self._turn)
 
+    def _look_for_journal(self):
+        """Find the journal's page: at the start, and again where the one we know has fallen silent (it was restarted)."""
+        now_s = time.monotonic()
+        if now_s < self.next_journal_look_s:
+            return
+        self.next_journal_look_s = now_s + JOURNAL_LOOK_INTERVAL_S
+        try:
+            page = attach_segment(self.config.instance.name, "journal")
+        except SegmentError:
+            return
+        if page.epoch != self.segments[0].epoch:
+            return                                                 # of a run before this one
+        self.journal_page = page
+        self.session.watch_journal(page.buffer, **self.guard)
+
     def _stop(self):
         if self.engine.started:
             leave = self.config.instance.sigterm_policy == "leave"
-            self.session.command(CommandKind.COMMAND_STOP, 0, 1 if leave else 0)
+            if not self.session.stopping:
+                self.session.command(CommandKind.COMMAND_STOP, 0, 1 if leave else 0)
             self.session.settle()
         self.session.finish()
         self.loop.stop()

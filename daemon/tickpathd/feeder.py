@@ -1,7 +1,6 @@
-"""The feeder: plays a capture into the engine's feed lane, at its recorded pace or as fast as the journal can follow.
+"""The feeder: plays a capture into the engine's feed lane, at its recorded pace or as fast as the lane takes it.
 
-It is the only place that waits: the engine never does. With pace "fast" it stops feeding while the journal is more than
-a quarter of the ring behind.
+A full lane makes it wait; the engine, which leaves frames in the lane while the journal is too far behind, never does.
 """
 import argparse
 import signal
@@ -10,14 +9,10 @@ import time
 
 from tickpath.capture import CaptureError, expand_capture, read_capture
 from tickpath.shm.feed_lane import FeedLaneWriter
-from tickpath.shm.ring import EventReader
 from tickpath.shm.segment import SegmentError, attach_segment
-from tickpath.shm.words import load_word
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
 
-WRITTEN_SEQ_OFFSET = 128      # in the journal's page, see journal_process.py
-CHECK_EVERY_FRAMES = 64
 NO_INSTRUMENT = 0xFFFFFFFF
 
 
@@ -33,8 +28,6 @@ class Feeder:
         self.recorded_pace = venue.pace == "recorded"
         self.lane_segment = attach_segment(name, "feed", writable=True)
         self.lane = FeedLaneWriter(self.lane_segment.buffer)
-        self.ring = EventReader.attach(name, "latest")
-        self.journal = attach_segment(name, "journal")
         self.instruments = {item.venue_symbol: n for n, item in enumerate(config.instruments)
                             if item.venue == self.venue_name}
         self.oversized = 0
@@ -52,9 +45,6 @@ class Feeder:
                 raise EngineGone
             time.sleep(0.0002)
 
-    def journal_behind(self):
-        return self.ring.head - load_word(self.journal.buffer, WRITTEN_SEQ_OFFSET) > self.ring.slot_count // 4
-
     def play(self):
         start_mono = first_ts = None
         count = 0
@@ -68,8 +58,6 @@ class Feeder:
                             raise EngineGone
                         time.sleep(min(ahead_ns / 1e9, 0.2))
                 count += 1
-                if count % CHECK_EVERY_FRAMES == 0:
-                    self.wait_while(self.journal_behind)
                 try:
                     if not self.lane.try_write(frame.data, frame.ts_recv_ns, self.hint(frame)):
                         self.wait_while(lambda f=frame: not self.lane.try_write(f.data, f.ts_recv_ns, self.hint(f)))

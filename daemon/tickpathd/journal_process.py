@@ -114,6 +114,7 @@ def main(argv=None):
     parser.add_argument("--instance", required=True)
     parser.add_argument("--run-dir", required=True, help="directory of a prepared run (holds config.json)")
     parser.add_argument("--fsync-interval-ms", type=float, default=50.0)
+    parser.add_argument("--segment-mb", type=int, default=256)
     arguments = parser.parse_args(argv)
     process = None
 

@@ -106,9 +106,11 @@ class Run:
             raise RunError(f"tickpathd: expected it to be ready within {START_TIMEOUT_S:.0f} s, found it "
                            f"{'ended' if self.engine.process.poll() is not None else 'silent'}; see the line above")
         self.page = StatePage.attach(self.name)
+        storage = self.config.storage
+        fsync_interval_ms = 0 if self.config.instance.durability == "disk" else storage.fsync_interval_ms
         self.journal = Child("journal", "tickpathd.journal_process", "--instance", self.name,
                              "--run-dir", str(self.run_dir),
-                             "--fsync-interval-ms", str(self.config.storage.fsync_interval_ms))
+                             "--fsync-interval-ms", str(fsync_interval_ms), "--segment-mb", str(storage.segment_mb))
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:

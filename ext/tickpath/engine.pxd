@@ -11,6 +11,7 @@ from tickpath.market.instruments cimport InstrumentTable
 from tickpath.shm.ring cimport EventWriter, RingWriter
 from tickpath.shm.state_page cimport StatePageLayout, StateTotals
 from tickpath.signals.state cimport SignalState, Top
+from tickpath.trading.commands cimport CommandMemory
 from tickpath.trading.orders cimport Order, OrderTable
 from tickpath.trading.positions cimport Position
 from tickpath.trading.risk cimport RiskState
@@ -58,6 +59,9 @@ cdef struct EngineCore:
     OrderTable* orders
     Position* account                 # by instrument
     Position* positions               # by strategy and instrument
+    CommandMemory commands
+    int32_t operator_state            # TradingState that the operator wants …
+    int32_t guard_state               # … and what the journal allows: the stricter one is in force
     char id_prefix[16]
     # 8, 9
     EncodeBuffer* buffer
@@ -80,12 +84,14 @@ cdef struct EngineCore:
 cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil
 # The decoded records of one frame, as the journal has them: steps 3 to 9 only.
 cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* records, int32_t count) noexcept nogil
-# A venue reply (two slots), a command or a clock input (one).
+# A venue reply, a command (two slots each) or a clock input (one).
 cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil
 # Run the timers that are due at or before now_ns, each at its own due time.
 cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil
 # The earliest timer's due time, INT64_MAX when none is set.
 cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil
+# The feed lane is unreadable: say so; nothing more comes from it.
+cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil
 cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil
 cdef void engine_finish(EngineCore* e) noexcept nogil
 

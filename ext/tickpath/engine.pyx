@@ -26,6 +26,7 @@ from tickpath.shm.state_page cimport (
 from tickpath.signals.indicators.ema cimport ema_init, ema_ready, ema_update
 from tickpath.signals.indicators.imbalance cimport imbalance_of
 from tickpath.signals.state cimport depth_imbalance
+from tickpath.trading.commands cimport command_judge
 from tickpath.trading.orders cimport (
     ORDER_SLOTS, REPORT_DUPLICATE, REPORT_FILL, REPORT_STATE, order_apply_report, order_close, order_find,
     order_is_open, order_move, order_open, order_release, order_table_init, write_sequence,
@@ -35,11 +36,11 @@ from tickpath.trading.risk cimport RATE_SLOTS, risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
     BOOK_GOOD, BOOK_STALE, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
-    COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
+    COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
     EV_BOOK_DELTA, EV_CANCEL, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
     EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
     EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT,
-    HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
+    HEALTH_FEED_BROKEN, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
     MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
@@ -149,7 +150,8 @@ cdef inline void core_check(EngineCore* e, bint holds, int fault) noexcept nogil
     CORE_ASSERT(holds)
     if unlikely(not holds):
         report_health(e, HEALTH_CORE_FAULT, INSTRUMENT_NONE, fault, 0)
-        set_trading_state(e, TRADING_HALTED, REASON_KILL_SWITCH)
+        e.operator_state = TRADING_HALTED
+        apply_trading_state(e, REASON_KILL_SWITCH)
 
 
 # What a message changed, for the steps behind the book.
@@ -555,7 +557,6 @@ cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil:
         publish_two(e, record)
         on_exec_report(e, <const ExecReport*>record)
     elif record.type == EV_COMMAND:
-        publish(e, record)
         on_command(e, <const CommandEvent*>record)
     else:
         publish(e, record)                 # clock: time has passed, due timers have run
@@ -592,6 +593,8 @@ cdef void on_exec_report(EngineCore* e, const ExecReport* r) noexcept nogil:
         reason = REASON_VENUE_REJECTED
     elif r.exec_type == EXEC_EXPIRED:
         e.totals.expired += 1
+    if unlikely(r.local_reason):
+        reason = r.local_reason
     if o.state == ORDER_CANCELED:
         e.totals.canceled += 1
     if result == REPORT_FILL:
@@ -668,15 +671,37 @@ cdef void publish_order_state(EngineCore* e, const Order* o, uint8_t old, int re
         (<CompiledStrategy>e.strategies[o.strategy]).on_order(&e.contexts[o.strategy], &s)
 
 
-cdef void on_command(EngineCore* e, const CommandEvent* c) noexcept nogil:
+# Its own record is its answer, written before it acts.
+cdef void on_command(EngineCore* e, const CommandEvent* record) noexcept nogil:
+    cdef CommandEvent c = record[0]
+    cdef bint acts = command_judge(&e.commands, &c, e.ring.next_seq)
     cdef int i
+    c.type = EV_COMMAND
+    c.type2 = EV_CONT
+    c.flags2 = 1
+    c.ts_recv2_ns = c.ts_recv_ns
+    c.ts_venue2_ns = c.ts_venue_ns
+    c.instrument2 = c.instrument
+    c.venue2 = c.venue
+    publish_two(e, <const Slot*>&c)
+    e.totals.commands += 1
+    if not acts:
+        e.totals.command_refusals += c.reason != REASON_OK
+        return
     for i in range(e.strategy_count):
         if begin_call(e, i):
-            (<CompiledStrategy>e.strategies[i]).on_command(&e.contexts[i], c)
+            (<CompiledStrategy>e.strategies[i]).on_command(&e.contexts[i], &c)
     if c.kind == COMMAND_SET_STATE:
-        set_trading_state(e, <int>c.value, REASON_OK)
+        e.operator_state = <int>c.value
+        apply_trading_state(e, REASON_OK)
+    elif c.kind == COMMAND_GUARD:
+        e.guard_state = <int>c.value
+        apply_trading_state(e, <int>c.detail)
+    elif c.kind == COMMAND_CANCEL_ALL:
+        cancel_all(e, REASON_OK)
     elif c.kind == COMMAND_KILL or c.kind == COMMAND_STOP:
-        set_trading_state(e, TRADING_HALTED, REASON_KILL_SWITCH)
+        e.operator_state = TRADING_HALTED
+        apply_trading_state(e, REASON_KILL_SWITCH)
         if c.kind == COMMAND_STOP and not e.stopping:
             e.stopping = 1
             for i in range(e.strategy_count):
@@ -688,9 +713,9 @@ cdef void on_command(EngineCore* e, const CommandEvent* c) noexcept nogil:
     act_on_orders(e)
 
 
-cdef void set_trading_state(EngineCore* e, int state, int reason) noexcept nogil:
-    cdef int old = e.risk.trading_state
-    if state != old and 1 <= state <= 5:
+cdef void apply_trading_state(EngineCore* e, int reason) noexcept nogil:
+    cdef int state = e.operator_state if e.operator_state > e.guard_state else e.guard_state
+    if state != e.risk.trading_state:
         e.risk.trading_state = state
         report_health(e, HEALTH_TRADING_STATE, INSTRUMENT_NONE, state, reason)
 
@@ -806,6 +831,12 @@ cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil:
     ring_commit(e.ring)
 
 
+cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil:
+    e.totals.feed_broken = 1
+    report_health(e, HEALTH_FEED_BROKEN, INSTRUMENT_NONE, 0, 0)
+    ring_commit(e.ring)
+
+
 cdef void engine_finish(EngineCore* e) noexcept nogil:
     e.totals.stopped = 1
     report_health(e, HEALTH_STOPPED, INSTRUMENT_NONE, e.orders.open_count, 0)
@@ -867,7 +898,7 @@ cdef class Engine:
         order_table_init(e.orders)
         e.gateway.send = send_nowhere
         e.stamps_on = spec["stamps"]
-        e.risk.trading_state = TRADING_NORMAL
+        e.risk.trading_state = e.operator_state = e.guard_state = TRADING_NORMAL
         self._build_strategies(spec)
         self._write_info(spec)
         engine_publish_state(e)

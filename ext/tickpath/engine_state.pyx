@@ -22,6 +22,7 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
     e.totals.last_seq = e.ring.next_seq - 1
     e.totals.open_orders = e.orders.open_count
     e.totals.trading_state = e.risk.trading_state
+    e.totals.guard_state = e.guard_state
     e.totals.action_overflows = e.actions.overflow_count
     e.totals.missed_timers = e.timers.overflow_count
     e.totals.max_orders_per_min = e.risk.max_orders_per_min

@@ -2,9 +2,14 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from tickpath.engine cimport Engine, EngineCore
+from tickpath.outbox cimport Outbox
+from tickpath.shm.journal_guard cimport JournalGuard
+from tickpath.shm.lane cimport LaneReader
 from tickpath.sim.venue cimport SimVenue
-from tickpath.types cimport ExecReport, FrameEvent, Slot
+from tickpath.types cimport CommandEvent, ExecReport, FrameEvent, Slot
 from tickpath.venues.batch cimport FrameView
+
+cdef enum: COMMANDS_PER_TURN = 16             # of a lane
 
 cdef class Session:
     cdef readonly Engine engine
@@ -14,13 +19,30 @@ cdef class Session:
     cdef FrameEvent pending_head              # a journaled frame whose records have not all come yet
     cdef int32_t pending_count
     cdef int32_t pending_wanted
-    cdef ExecReport held_report               # a journaled reply whose second slot has not come yet
+    cdef Slot held_input[2]                   # a journaled input whose second slot has not come yet
     cdef bint held
+    cdef JournalGuard guard
+    cdef bint guarded
+    cdef object _journal_buffer
+    cdef Outbox* outbox                       # NULL unless durability = disk
+    cdef bint waits_for_disk                  # no frame while an order is held: the data waits, not the order
+    cdef LaneReader* lane_readers[16]         # of the CommandLanes in _lanes
+    cdef int lane_roles[16]
+    cdef int lane_indexes[16]
+    cdef int lane_count
+    cdef list _lanes
     cdef readonly bint feed_ended
     cdef readonly uint64_t foreign_records    # records in a journal that cannot be an input: counted, never guessed
+    # once a turn, between frames
+    cdef int _between_frames(self) noexcept nogil
+    cdef int _take_commands(self) noexcept nogil
+    cdef void _look_at_journal(self) noexcept nogil
+    cdef void _release_held(self) noexcept nogil
+    cdef void _system_command(self, int kind, int64_t ts_ns, int64_t value, int64_t detail) noexcept nogil
     # hot, in call order
     cdef void _advance(self, int64_t ts_ns) noexcept nogil
     cdef int _on_frame(self, const FrameView* frame) noexcept nogil
     cdef void _market_to_sim(self, const Slot* records, int32_t count) noexcept nogil
     cdef Py_ssize_t _feed_one(self, const Slot* record, Py_ssize_t left) noexcept nogil
+    cdef void _on_recorded_input(self, const Slot* record) noexcept nogil
     cdef void _on_recorded_frame(self) noexcept nogil

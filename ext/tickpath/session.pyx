@@ -11,26 +11,29 @@ from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
     Engine, EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
-    engine_run_timers, engine_start,
+    engine_report_feed_broken, engine_run_timers, engine_start,
 )
 from tickpath.engine_state cimport engine_publish_state
-from tickpath.shm.feed_lane cimport (
-    FEED_END, FEED_ENTRY_BYTES, FeedEntry, FeedLaneReader, feed_next, feed_release,
-)
+from tickpath.clock cimport mono_now_ns
+from tickpath.outbox cimport outbox_free, outbox_held, outbox_new, outbox_release, outbox_send
+from tickpath.shm.feed_lane cimport FEED_END, FeedLaneReader, feed_next, feed_release
+from tickpath.shm.journal_guard cimport journal_guard_look
+from tickpath.shm.lane cimport CommandLane, LaneCommand, lane_repair, lane_try_take
 from tickpath.sim.venue cimport (
     SimVenue, sim_cancel, sim_free, sim_new, sim_next_due, sim_on_market, sim_step, sim_submit,
 )
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
-    BOOK_GOOD, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
-    EV_FRAME, EV_INPUT_LAST, INSTRUMENT_NONE, SLOT_BYTES, STATUS_OK, TS_NONE, ClockEvent, CommandEvent,
-    ExecReport, FrameEvent, Slot, likely, unlikely,
+    BOOK_GOOD, COMMAND_GUARD, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
+    EV_FRAME, EV_INPUT_LAST, INSTRUMENT_NONE, LANE_NONE, MAX_LANES, PRICE_TICKS_NONE, REASON_OK, ROLE_SYSTEM, SLOT_BYTES,
+    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FrameEvent, Slot, likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
 
 import numpy as np
 
+cdef int64_t START_GRACE_NS = 10_000_000_000
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFFLL
 
 
@@ -46,8 +49,11 @@ cdef class Session:
     """An engine with its inputs.
 
     Parameters: engine : Engine.  paper : dict of [paper] settings for the simulated venue, or None for replay.
+                hold_ns : durability = disk: how long an order may wait for the disk; 0 = orders do not wait.
+                data_waits : with hold_ns: no further frame while an order waits, so that decisions and times are those of
+                             durability = process. For captures played as fast as they go.
     """
-    def __cinit__(self, Engine engine not None, paper=None):
+    def __cinit__(self, Engine engine not None, paper=None, *, int64_t hold_ns=0, bint data_waits=False):
         self.engine = engine
         self.core = engine.core
         self._frame = bytearray(65536)
@@ -59,9 +65,55 @@ cdef class Session:
                 raise MemoryError()
             self.core.gateway.self = self.sim
             self.core.gateway.send = send_to_sim
+        self._lanes = []
+        if hold_ns > 0:
+            self.outbox = outbox_new(self.core.gateway, &self.core.ring.next_seq, hold_ns)
+            if self.outbox == NULL:
+                raise MemoryError()
+            self.waits_for_disk = data_waits
+            self.core.gateway.self = self.outbox
+            self.core.gateway.send = outbox_send
 
     def __dealloc__(self):
         sim_free(self.sim)
+        outbox_free(self.outbox)
+
+    def add_lane(self, CommandLane lane not None):
+        """Take commands from a lane from now on, in the order in which lanes were added."""
+        if self.lane_count == MAX_LANES:
+            raise ValueError(f"lanes: expected at most {MAX_LANES}, found one more")
+        self._lanes.append(lane)
+        self.lane_readers[self.lane_count] = &lane.lane
+        self.lane_roles[self.lane_count] = lane.role
+        self.lane_indexes[self.lane_count] = lane.index
+        self.lane_count += 1
+
+    def watch_journal(self, buffer, *, bint by_lag, int64_t timeout_ns=2_000_000_000):
+        """Let the journal's state decide what trading is allowed (see shm/journal_guard.pxd).
+
+        Parameters: buffer : the journal's page, or None while there is none yet.
+                    by_lag : its lag restricts trading (live); else frames wait while it is over a quarter of the ring.
+                    timeout_ns : silence that counts as dead.
+        """
+        cdef const uint8_t[::1] page
+        self.guard.written = self.guard.synced = self.guard.state = self.guard.heartbeat = NULL
+        if buffer is not None:
+            page = buffer
+            self.guard.state = <const uint64_t*>&page[256]
+            self.guard.written = <const uint64_t*>&page[128]
+            self.guard.synced = <const uint64_t*>&page[192]
+            self.guard.heartbeat = <const uint64_t*>&page[320]
+        self._journal_buffer = buffer
+        self.guard.slot_count = self.core.ring.mask + 1
+        self.guard.timeout_ns = timeout_ns
+        self.guard.by_lag = by_lag
+        if not self.guarded:
+            # The journal's process is started after the engine's, which makes the ring.
+            self.guard.since_mono_ns = mono_now_ns()
+            if timeout_ns < START_GRACE_NS:
+                self.guard.since_mono_ns += START_GRACE_NS - timeout_ns
+            self.guard.allowed, self.guard.reason = TRADING_NORMAL, REASON_OK
+        self.guarded = True
 
     cdef void _advance(self, int64_t ts_ns) noexcept nogil:
         """Everything due at or before ts_ns, earliest first."""
@@ -95,31 +147,105 @@ cdef class Session:
             return
         sim_on_market(self.sim, records, count, records.ts_recv_ns)
 
-    def drain(self, FeedLaneReader lane not None, int max_frames=64):
-        """Handle up to max_frames frames that wait in the lane; returns how many were handled."""
-        cdef FrameView frame
-        cdef const FeedEntry* entry
-        cdef int n = 0
-        with nogil:
-            while n < max_frames:
-                entry = feed_next(&lane.feed)
-                if entry == NULL:
+    # ---- between frames
+    cdef int _between_frames(self) noexcept nogil:
+        """What is not market data, once a turn; returns how many commands were taken."""
+        if self.guarded:
+            self._look_at_journal()
+        if self.outbox != NULL:
+            self.outbox.mono_ns = mono_now_ns()
+            self._release_held()
+        return self._take_commands()
+
+    cdef void _look_at_journal(self) noexcept nogil:
+        if journal_guard_look(&self.guard, self.core.ring.next_seq, mono_now_ns()):
+            self._system_command(COMMAND_GUARD, 0, self.guard.allowed, self.guard.reason)
+        self.core.totals.journal_lag_slots = self.guard.lag_slots
+
+    cdef void _release_held(self) noexcept nogil:
+        cdef ExecReport report
+        while outbox_release(self.outbox, self.guard.synced_seq, self.core.now_ns, &report):
+            self._advance(report.ts_recv_ns)
+            engine_on_input(self.core, <const Slot*>&report)
+        self.core.totals.held_orders = outbox_held(self.outbox)
+
+    cdef int _take_commands(self) noexcept nogil:
+        cdef LaneCommand asked
+        cdef CommandEvent c
+        cdef int i, k, taken = 0
+        for i in range(self.lane_count):
+            for k in range(COMMANDS_PER_TURN):
+                if not lane_try_take(self.lane_readers[i], <uint64_t*>&asked):
+                    lane_repair(self.lane_readers[i])
                     break
-                if unlikely(entry.flags & FEED_END):
+                memset(&c, 0, sizeof(CommandEvent))
+                c.ts_recv_ns = self.core.now_ns
+                c.ts_venue_ns = TS_NONE
+                c.instrument = asked.instrument
+                c.type = EV_COMMAND
+                c.kind = asked.kind
+                c.lane = <unsigned short>self.lane_indexes[i]
+                c.role = <unsigned short>self.lane_roles[i]
+                c.request_id = asked.request_id
+                c.value = asked.value
+                c.detail = asked.detail
+                c.seen_seq = asked.seen_seq
+                c.price_ticks = asked.price_ticks
+                c.qty_lots = asked.qty_lots
+                self._advance(c.ts_recv_ns)
+                engine_on_input(self.core, <const Slot*>&c)
+                taken += 1
+        return taken
+
+    cdef void _system_command(self, int kind, int64_t ts_ns, int64_t value, int64_t detail) noexcept nogil:
+        cdef CommandEvent c
+        memset(&c, 0, sizeof(CommandEvent))
+        c.ts_recv_ns = ts_ns if ts_ns > self.core.now_ns else self.core.now_ns
+        c.ts_venue_ns = TS_NONE
+        c.instrument = INSTRUMENT_NONE
+        c.type = EV_COMMAND
+        c.kind = <unsigned short>kind
+        c.lane = LANE_NONE
+        c.role = ROLE_SYSTEM
+        c.value = value
+        c.detail = detail
+        c.price_ticks = PRICE_TICKS_NONE
+        self._advance(c.ts_recv_ns)
+        engine_on_input(self.core, <const Slot*>&c)
+
+    def drain(self, FeedLaneReader lane not None, int max_frames=64):
+        """One turn: commands and the journal's state first, then up to max_frames frames that wait in the lane; returns how
+        many of both were handled."""
+        cdef FrameView frame
+        cdef int n = 0, commands
+        with nogil:
+            commands = self._between_frames()
+            if self.guarded and not self.guard.by_lag and self.guard.allowed == TRADING_NORMAL \
+                    and self.guard.lag_slots > self.guard.slot_count >> 2:
+                max_frames = 0             # where the data can wait it does: the engine's own pace is the journal's
+            while n < max_frames:
+                if self.waits_for_disk and outbox_held(self.outbox) > 0:
+                    break
+                if not feed_next(&lane.feed):
+                    if unlikely(lane.feed.broken) and not self.feed_ended:
+                        self.feed_ended = True
+                        engine_report_feed_broken(self.core)
+                    break
+                if unlikely(lane.feed.entry.flags & FEED_END):
                     self.feed_ended = True
                     self.core.totals.feed_ended = 1
-                    feed_release(&lane.feed, entry)
+                    feed_release(&lane.feed)
                     break
-                frame.data = <const char*>entry + FEED_ENTRY_BYTES
-                frame.size = entry.frame_bytes
-                frame.ts_recv_ns = entry.ts_recv_ns
-                frame.instrument_hint = entry.instrument
+                frame.data = lane.feed.frame
+                frame.size = lane.feed.entry.frame_bytes
+                frame.ts_recv_ns = lane.feed.entry.ts_recv_ns
+                frame.instrument_hint = lane.feed.entry.instrument
                 self._on_frame(&frame)
-                feed_release(&lane.feed, entry)
+                feed_release(&lane.feed)
                 n += 1
-            if n > 0:
+            if n > 0 or commands > 0:
                 engine_publish_state(self.core)
-        return n
+        return n + commands
 
     def on_frame(self, bytes data, int64_t ts_recv_ns, uint32_t instrument_hint=0xFFFFFFFF):
         """One raw frame, as from a socket; returns its Status."""
@@ -150,18 +276,9 @@ cdef class Session:
             while i < n:
                 i += self._feed_one(record + i, n - i)
 
-    def command(self, int kind, int64_t ts_ns, int64_t value=0):
-        """A command input (CommandKind), stamped ts_ns but never before engine time."""
-        cdef CommandEvent c
-        memset(&c, 0, sizeof(CommandEvent))
-        c.ts_recv_ns = ts_ns if ts_ns > self.core.now_ns else self.core.now_ns
-        c.ts_venue_ns = TS_NONE
-        c.instrument = INSTRUMENT_NONE
-        c.type = EV_COMMAND
-        c.kind = kind
-        c.value = value
-        self._advance(c.ts_recv_ns)
-        engine_on_input(self.core, <const Slot*>&c)
+    def command(self, int kind, int64_t ts_ns, int64_t value=0, int64_t detail=0):
+        """A command input of our own process (CommandKind), stamped ts_ns but never before engine time."""
+        self._system_command(kind, ts_ns, value, detail)
         engine_publish_state(self.core)
 
     def clock(self, int64_t ts_ns):
@@ -191,6 +308,21 @@ cdef class Session:
 
     def finish(self):
         engine_finish(self.core)
+
+    @property
+    def stopping(self):
+        """True once a STOP command was accepted."""
+        return bool(self.core.stopping)
+
+    @property
+    def held_orders(self):
+        """Orders that wait for the disk."""
+        return outbox_held(self.outbox) if self.outbox != NULL else 0
+
+    @property
+    def journal_troubled(self):
+        """True while the journal does not let trading be NORMAL."""
+        return self.guarded and self.guard.allowed != TRADING_NORMAL
 
     @property
     def sim_counters(self):
@@ -223,27 +355,29 @@ cdef class Session:
             return 1
         if self.held:
             self.held = False
-            memcpy(<char*>&self.held_report + SLOT_BYTES, record, SLOT_BYTES)
-            if self.sim == NULL:
-                self._advance(self.held_report.ts_recv_ns)
-                engine_on_input(self.core, <const Slot*>&self.held_report)
+            self.held_input[1] = record[0]
+            self._on_recorded_input(self.held_input)
             return 1
-        if record.type == EV_EXEC_REPORT:
+        if record.type == EV_EXEC_REPORT or record.type == EV_COMMAND:
             if left < 2:
-                memcpy(&self.held_report, record, SLOT_BYTES)
+                self.held_input[0] = record[0]
                 self.held = True
                 return 1
-            if self.sim == NULL:
-                self._advance(record.ts_recv_ns)
-                engine_on_input(self.core, record)
+            self._on_recorded_input(record)
             return 2
-        if record.type == EV_COMMAND or record.type == EV_CLOCK:
-            self._advance(record.ts_recv_ns)
-            engine_on_input(self.core, record)
+        if record.type == EV_CLOCK:
+            self._on_recorded_input(record)
             return 1
         if record.type <= EV_INPUT_LAST:
             self.foreign_records += 1
         return 1
+
+    cdef void _on_recorded_input(self, const Slot* record) noexcept nogil:
+        # A simulated venue gives its own replies.
+        if record.type == EV_EXEC_REPORT and self.sim != NULL:
+            return
+        self._advance(record.ts_recv_ns)
+        engine_on_input(self.core, record)
 
     cdef void _on_recorded_frame(self) noexcept nogil:
         cdef EngineCore* e = self.core

@@ -73,6 +73,9 @@ cpdef enum EventType:
     EV_POSITION = 38
     EV_CONT = 255
 
+cdef enum: MAX_LANES = 16
+cdef enum: LANE_NONE = 0xFFFF         # not through a lane: a signal, a guard
+
 cdef enum: EV_INPUT_LAST = 15
 cdef enum: EV_OUTPUT_FIRST = 32
 cdef enum: EV_OUTPUT_LAST = 63
@@ -153,6 +156,17 @@ cpdef enum Reason:
     REASON_TIMER_QUEUE_FULL = 24
     REASON_QTY_NOT_MULTIPLE_OF_LOT = 25
     REASON_STRATEGY_FAILED = 26
+    # Answers to commands.
+    REASON_ROLE_FORBIDS = 27
+    REASON_COMMAND_UNKNOWN = 28
+    REASON_COMMAND_MALFORMED = 29
+    REASON_REQUEST_TOO_OLD = 30   # its answer is no longer remembered: not done a second time
+    # Why the journal keeps trading from adding exposure.
+    REASON_JOURNAL_BEHIND = 31
+    REASON_JOURNAL_SILENT = 32    # no sign of life
+    REASON_JOURNAL_FAILED = 33    # its disk; latched
+    REASON_JOURNAL_LAPPED = 34    # events are lost to it; latched
+    REASON_INTENT_NOT_DURABLE = 35    # not on the disk in time, never sent (durability = disk)
 
 cpdef enum BookState:
     BOOK_INVALID = 0
@@ -173,7 +187,20 @@ cpdef enum CommandKind:
     COMMAND_INVALID = 0
     COMMAND_KILL = 1              # HALTED: cancel every open order, accept none
     COMMAND_STOP = 2              # the SIGTERM policy `cancel`: as KILL, then the run ends
-    COMMAND_SET_STATE = 3
+    COMMAND_SET_STATE = 3         # value = TradingState the operator wants
+    COMMAND_PING = 4              # nothing but the answer
+    COMMAND_CANCEL_ALL = 5
+    COMMAND_GUARD = 6             # ours alone. value = TradingState at most, detail = Reason: what the journal allows
+
+# Who asks. Fixed by the engine for each lane; the same numbers stand in proto.
+cpdef enum Role:
+    ROLE_INVALID = 0
+    ROLE_VIEWER = 1
+    ROLE_AGENT = 2
+    ROLE_TRADER = 3
+    ROLE_RISK = 4
+    ROLE_ADMIN = 5
+    ROLE_SYSTEM = 6               # the engine's own process: signals, guards
 
 cpdef enum HealthKind:
     HEALTH_INVALID = 0
@@ -185,6 +212,7 @@ cpdef enum HealthKind:
     HEALTH_STRATEGY_ERROR = 6     # value = strategy index: a Python callback raised
     HEALTH_ORDER_PROTOCOL = 7     # value = order ordinal: the venue's reply does not fit the order's state
     HEALTH_CORE_FAULT = 8         # value = CoreFault: an invariant of ours is broken; trading halts
+    HEALTH_FEED_BROKEN = 9        # the feed lane holds what no feeder of ours writes: it is read no more
 
 # What core_check found broken.
 cpdef enum CoreFault:
@@ -213,6 +241,8 @@ cdef enum: TRADE_AGGREGATE = 2
 cdef enum: FRAME_STATUS_MASK = 255
 # Flag bits of FillEvent and ExecReport.
 cdef enum: LIQUIDITY_MAKER = 1
+# Flag bits of CommandEvent.flags.
+cdef enum: COMMAND_REPEATED = 1   # the first answer again; nothing was done
 
 # ---- Records. Every slot opens with the same 32 bytes: seq, ts_recv_ns, ts_venue_ns, instrument, type, venue, flags.
 # A record of two slots repeats them in its second slot (names ending in 2; type2 is EV_CONT).
@@ -281,6 +311,7 @@ cdef struct QuoteEvent:
     int64_t ask_price_ticks
     int64_t ask_qty_lots
 
+# A command as it is taken in and its answer, in one record: written before it acts, exactly one for each request.
 cdef struct CommandEvent:
     uint64_t seq
     int64_t ts_recv_ns
@@ -288,12 +319,25 @@ cdef struct CommandEvent:
     uint32_t instrument
     uint8_t type
     uint8_t venue
-    uint16_t flags
-    uint32_t kind                 # CommandKind
-    uint32_t lane
+    uint16_t flags                # COMMAND_REPEATED
+    uint16_t kind                 # CommandKind
+    uint16_t lane                 # LANE_NONE: our own
+    uint16_t role                 # Role, of the lane
+    uint16_t reason               # Reason: REASON_OK, or why it was refused
     uint64_t request_id
     int64_t value
     int64_t detail
+    uint64_t seq2
+    int64_t ts_recv2_ns
+    int64_t ts_venue2_ns
+    uint32_t instrument2
+    uint8_t type2
+    uint8_t venue2
+    uint16_t flags2
+    uint64_t holds_seq            # from this sequence on; of a repeated request the first answer's
+    uint64_t seen_seq             # last event its client had read when it asked, 0 = none
+    int64_t price_ticks
+    int64_t qty_lots
 
 cdef struct ClockEvent:
     uint64_t seq
@@ -514,7 +558,7 @@ cdef struct ExecReport:
     int32_t venue_code            # the venue's error code, 0 = none
     uint8_t exec_type             # ExecType
     uint8_t side
-    uint8_t reserved[2]
+    uint16_t local_reason         # Reason, where we made the report ourselves; 0 = the venue's
 
 cdef struct FillEvent:
     uint64_t seq

@@ -8,8 +8,9 @@
 # 32-byte FeedEntry and the frame's bytes, rounded up to 32, never split at the ring's end: a filler entry skips there.
 #
 #   F1 the feeder stores `written` (release) after the entry's bytes; F2 the engine loads it (acquire): entry visible.
+# A length in an entry is checked before it is used: a feeder that writes nonsense stops its own feed, not the engine.
 #   F3 the engine stores `read` (release) after it is done with the bytes; F4 the feeder loads it (acquire) before reuse.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef enum: FEED_HEADER_BYTES = 4096
 cdef enum: FEED_PADDING = 4096
@@ -32,10 +33,13 @@ cdef struct FeedReader:
     uint64_t mask
     uint64_t position                 # bytes read so far
     uint64_t known_written
+    int32_t broken                    # an entry that no feeder of ours writes: nothing is read any more
+    FeedEntry entry                   # the one at hand, copied and checked
+    const char* frame                 # its bytes, in the lane
 
-# The next entry or NULL; its bytes are behind it and stay until feed_release.
-cdef const FeedEntry* feed_next(FeedReader* r) noexcept nogil
-cdef void feed_release(FeedReader* r, const FeedEntry* entry) noexcept nogil
+# The next entry in r.entry and its bytes at r.frame, which stay until feed_release; False when there is none.
+cdef bint feed_next(FeedReader* r) noexcept nogil
+cdef void feed_release(FeedReader* r) noexcept nogil
 
 cdef class FeedLaneReader:
     cdef FeedReader feed

@@ -5,27 +5,38 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 from tickpath.shm.atomics cimport load_acquire_u64, store_release_u64
+from tickpath.types cimport unlikely
 
 from tickpath.shm.segment import SegmentError
 
 HEADER_SIZE = FEED_HEADER_BYTES
 
 
-cdef const FeedEntry* feed_next(FeedReader* r) noexcept nogil:
-    cdef const FeedEntry* entry
-    while True:
+cdef bint feed_next(FeedReader* r) noexcept nogil:
+    cdef uint64_t offset, left
+    while not r.broken:
         if r.position == r.known_written:
             r.known_written = load_acquire_u64(r.written)                      # F2, see F1
             if r.position == r.known_written:
-                return NULL
-        entry = <const FeedEntry*>(r.data + (r.position & r.mask))
-        if not entry.flags & FEED_FILLER:
-            return entry
-        feed_release(r, entry)
+                return False
+        offset = r.position & r.mask
+        left = r.known_written - r.position
+        # A copy: what is checked is what is used.
+        memcpy(&r.entry, r.data + offset, FEED_ENTRY_BYTES)
+        if unlikely(left > r.mask + 1 or r.entry.entry_bytes < FEED_ENTRY_BYTES or r.entry.entry_bytes & 31
+                    or r.entry.entry_bytes > left or r.entry.entry_bytes > r.mask + 1 - offset
+                    or r.entry.frame_bytes > r.entry.entry_bytes - FEED_ENTRY_BYTES):
+            r.broken = 1
+            return False
+        if not r.entry.flags & FEED_FILLER:
+            r.frame = r.data + offset + FEED_ENTRY_BYTES
+            return True
+        feed_release(r)
+    return False
 
 
-cdef void feed_release(FeedReader* r, const FeedEntry* entry) noexcept nogil:
-    r.position += entry.entry_bytes
+cdef void feed_release(FeedReader* r) noexcept nogil:
+    r.position += r.entry.entry_bytes
     store_release_u64(r.read, r.position)                                      # F3, see F4
 
 
@@ -59,19 +70,20 @@ cdef class FeedLaneReader:
     def backlog_bytes(self):
         return load_acquire_u64(self.feed.written) - self.feed.position        # F2, see F1
 
+    @property
+    def broken(self):
+        """True when an entry did not fit the lane: nothing is read any more."""
+        return bool(self.feed.broken)
+
     def try_read(self):
         """Take the next entry, copied: (ts_recv_ns, instrument, frame bytes; None at the feed's end), or None."""
-        cdef const FeedEntry* entry = feed_next(&self.feed)
-        cdef FeedEntry head
-        if entry == NULL:
+        if not feed_next(&self.feed):
             return None
-        # A copy: turning a field of a const struct into a Python object sends Cython 3.3.1 into an endless loop.
-        head = entry[0]
         frame = None
-        if not head.flags & FEED_END:
-            frame = PyBytes_FromStringAndSize(<const char*>entry + FEED_ENTRY_BYTES, head.frame_bytes)
-        feed_release(&self.feed, entry)
-        return head.ts_recv_ns, head.instrument, frame
+        if not self.feed.entry.flags & FEED_END:
+            frame = PyBytes_FromStringAndSize(self.feed.frame, self.feed.entry.frame_bytes)
+        feed_release(&self.feed)
+        return self.feed.entry.ts_recv_ns, self.feed.entry.instrument, frame
 
 
 cdef class FeedLaneWriter:
@@ -128,6 +140,7 @@ cdef class FeedLaneWriter:
         if skip:
             entry = <FeedEntry*>(self.data + offset)
             entry.entry_bytes = skip
+            entry.frame_bytes = 0
             entry.flags = FEED_FILLER
             self.position += skip
             offset = 0

@@ -19,6 +19,7 @@ so that nobody ever finds one without its header. Errors are SegmentError, text:
 """
 import contextlib
 import fcntl
+import grp
 import mmap
 import os
 import re
@@ -31,7 +32,8 @@ from tickpath.types import LAYOUT_HASH, LAYOUT_VERSION
 MAGIC = b"TICKPATH"
 HEADER = struct.Struct("<8sIIQQQQQQ64s")
 HEADER_BYTES = 128
-KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4}
+KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4, "lane": 5}
+MADV_POPULATE_WRITE = 23          # <asm-generic/mman-common.h>, Linux 5.14; not in Python's mmap
 SHM_DIR = "/dev/shm"              # where Linux keeps POSIX shared memory (shm_overview(7))
 
 
@@ -96,8 +98,9 @@ class Segment:
         self.close()
 
 
-def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o640):
-    """Create and own a segment; its pages are reserved and touched now, so that a full file system fails here.
+def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o640, group=""):
+    """Create and own a segment; its pages are reserved and touched now, so that a full file system fails here, and they are
+    huge pages where the kernel gives them (transparent_hugepage/shmem_enabled = advise or always).
 
     A segment of the same name whose owner is dead is removed first; one whose owner lives raises SegmentError.
     """
@@ -111,12 +114,10 @@ def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o
         posix_ipc.unlink_shared_memory(unfinished)         # of a process that had our pid and was killed here
     shm = posix_ipc.SharedMemory(unfinished, posix_ipc.O_CREX, mode=mode)
     try:
+        if group:
+            _give_to_group(shm.fd, name, group)
         os.fchmod(shm.fd, mode)                            # the umask took bits off: a lane's client needs its 0660
-        try:
-            os.posix_fallocate(shm.fd, 0, size_bytes)
-        except OSError as e:
-            raise SegmentError(f"{name}: expected {size_bytes} bytes of shared memory, found {e.strerror}") from None
-        mapping = mmap.mmap(shm.fd, size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        mapping = _map_reserved(shm.fd, name, size_bytes)
         mapping[:HEADER.size] = HEADER.pack(MAGIC, kind_number, LAYOUT_VERSION, LAYOUT_HASH, size_bytes, pid, pid_start,
                                             epoch, slot_count, instance.encode())
         try:
@@ -128,6 +129,33 @@ def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o
         shm.unlink()
         shm.close_fd()
     return Segment(name, mapping, (kind, pid, pid_start, epoch, slot_count, instance), owner=True)
+
+
+def _map_reserved(fd, name, size_bytes):
+    """Map a new segment with every page in place. Touching a page that the file system cannot give would be SIGBUS:
+    MADV_POPULATE_WRITE reports it instead, and fallocate then says why."""
+    try:
+        os.ftruncate(fd, size_bytes)
+        mapping = mmap.mmap(fd, size_bytes, flags=mmap.MAP_SHARED)
+        with contextlib.suppress(OSError):                 # a kernel without transparent huge pages
+            mapping.madvise(mmap.MADV_HUGEPAGE)
+        with contextlib.suppress(OSError):                 # Linux before 5.14, or no room: fallocate decides
+            mapping.madvise(MADV_POPULATE_WRITE)
+        os.posix_fallocate(fd, 0, size_bytes)
+    except OSError as e:
+        status = os.statvfs(SHM_DIR)
+        raise SegmentError(f"{name}: expected {size_bytes} bytes of shared memory, found {e.strerror}: "
+                           f"{SHM_DIR} has {status.f_bavail * status.f_frsize} bytes free") from None
+    return mapping
+
+
+def _give_to_group(fd, name, group):
+    try:
+        os.fchown(fd, -1, grp.getgrnam(group).gr_gid)
+    except KeyError:
+        raise SegmentError(f"{name}: expected a group of this machine, found {group!r}") from None
+    except PermissionError:
+        raise SegmentError(f"{name}: expected to be a member of group {group!r}, found not") from None
 
 
 def _kind_number(kind):

@@ -662,8 +662,7 @@ cdef int walk_exec_report(BinanceDecoder* d, const FrameView* frame, DecodeBatch
     r.side = SIDE_BUY if field_is(&m.one[b'S'], "BUY", 3) else SIDE_SELL
     r.exec_type = <uint8_t>kind
     r.venue_code = 0
-    r.reserved[0] = 0
-    r.reserved[1] = 0
+    r.local_reason = 0
     batch.ts_venue_ns = venue_time_ns(trade_time)
     if batch.ts_venue_ns == TS_NONE:
         return STATUS_MALFORMED

@@ -4,7 +4,7 @@ import pytest
 from tickpath import types
 from tickpath.types import DTYPES, LAYOUT_HASH, SLOT_COUNTS, EventType, Reason, Status
 
-TWO_SLOTS = {"EV_BAR", "EV_EXEC_REPORT", "EV_FILL", "EV_INTENT", "EV_LATENCY"}
+TWO_SLOTS = {"EV_BAR", "EV_COMMAND", "EV_EXEC_REPORT", "EV_FILL", "EV_INTENT", "EV_LATENCY"}
 HEADER = {"seq": (0, "<u8"), "ts_recv_ns": (8, "<i8"), "instrument": (24, "<u4"), "type": (28, "|u1"),
           "venue": (29, "|u1"), "flags": (30, "<u2")}
 PAYLOAD = {
@@ -14,6 +14,8 @@ PAYLOAD = {
     EventType.EV_QUOTE: {"bid_price_ticks": 32, "bid_qty_lots": 40, "ask_price_ticks": 48, "ask_qty_lots": 56},
     EventType.EV_EXEC_REPORT: {"order_ordinal": 32, "last_price_ticks": 40, "last_qty_lots": 48, "cum_qty_lots": 56,
                                "venue_order_id": 96, "trade_id": 104, "fee_e8": 112, "venue_code": 120, "exec_type": 124},
+    EventType.EV_COMMAND: {"kind": 32, "lane": 34, "role": 36, "reason": 38, "request_id": 40, "value": 48, "detail": 56,
+                           "holds_seq": 96, "seen_seq": 104, "price_ticks": 112, "qty_lots": 120},
     EventType.EV_INTENT: {"order_ordinal": 32, "price_ticks": 40, "qty_lots": 48, "seen_seq": 56, "client_order_id": 96,
                           "side": 114, "order_type": 115, "time_in_force": 116, "strategy": 117},
     EventType.EV_FILL: {"order_ordinal": 32, "price_ticks": 40, "qty_lots": 48, "trade_id": 56, "fee_e8": 96,
@@ -70,4 +72,4 @@ def test_layout_hash_is_that_of_this_layout():
     assert LAYOUT_HASH == PINNED_LAYOUT_HASH
 
 
-PINNED_LAYOUT_HASH = 0x2f08873a9af04116
+PINNED_LAYOUT_HASH = 0x87ce84a89e9d7cf6

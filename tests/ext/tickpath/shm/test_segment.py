@@ -228,7 +228,7 @@ def test_a_bad_instance_name_is_refused(name):
 
 
 def test_an_unknown_kind_is_refused_and_leaves_nothing(instance):
-    with pytest.raises(SegmentError, match="segment kind: expected one of ring, state, feed, journal, found 'rung'"):
+    with pytest.raises(SegmentError, match="segment kind: expected one of ring, state, feed, journal, lane, found 'rung'"):
         create_segment(instance, "rung", 4096)
     assert list_segments(instance) == []
 

@@ -59,7 +59,8 @@ def replay(path, *, overrides=(), progress=None):
 
     Parameters: path : journal (see JournalReader).  overrides : "a.b=c" texts, to ask what would have been.
                 progress : called with the number of slots handled so far.
-    Returns: dict with events, output_hash, recorded_hash, match, events_per_s, difference, torn_tail, …
+    Returns: dict with events, output_hash, recorded_hash, match, events_per_s, difference, torn_tail, …; a journal that
+             was lapped has `unverifiable` true, `missed_slots`, and no match, whatever its outputs are.
     Errors: JournalError (damage, missing, other layout), ConfigError, ValueError.
     """
     reader = JournalReader(path)
@@ -92,11 +93,13 @@ def replay(path, *, overrides=(), progress=None):
     if outputs.missed_slots:
         raise RuntimeError(f"replay ring: expected every output, missed {outputs.missed_slots} slots")
     events = sum(recorded.counts_by_type.values())
-    match = comparison.difference is None and recorded.hexdigest() == replayed.hexdigest()
+    unverifiable = reader.missed_slots > 0
+    match = not unverifiable and comparison.difference is None and recorded.hexdigest() == replayed.hexdigest()
     return {
         "events": events, "inputs": recorded.inputs, "outputs": recorded.outputs,
         "output_hash": replayed.hexdigest(), "recorded_hash": recorded.hexdigest(), "match": match,
         "events_per_s": round(events / engine_s) if engine_s else 0, "difference": comparison.difference,
         "torn_tail": reader.torn_tail, "orderly": bool(reader.final), "foreign_records": session.foreign_records,
+        "unverifiable": unverifiable, "missed_slots": reader.missed_slots,
         "journal": str(path), "mode": config.instance.mode,
     }

@@ -9,18 +9,15 @@ import hashlib
 
 import numpy as np
 
-from tickpath.shm.journal import CONTINUATION, SLOTS_OF_TYPE, whole_slot_count
-from tickpath.shm.ring import records
-from tickpath.types import EVENT_NAMES, SLOT_DTYPE, EventType
+from tickpath.shm.journal_fast import RecordScanner
+from tickpath.shm.journal_format import SLOTS_OF_TYPE
+from tickpath.types import DTYPES, EVENT_NAMES, SLOT_DTYPE, EventType
 
 CANONICAL = np.dtype([
     ("input_ordinal", "<u8"),     # input records up to and including the one that caused it
     ("order_ordinal", "<u8"), ("ticks", "<i8"), ("lots", "<i8"), ("extra1", "<i8"), ("extra2", "<i8"),
     ("instrument", "<u4"), ("type", "u1"), ("strategy", "u1"), ("side", "u1"), ("detail", "u1"),
     ("reason", "<u4"), ("state", "u1"), ("prev_state", "u1"), ("time_in_force", "u1"), ("pad", "u1")])
-
-# The ranges of EventType in types.pxd.
-INPUT_LAST, OUTPUT_FIRST, OUTPUT_LAST = 15, 32, 63
 
 # EventType -> {canonical field: record field}.
 FIELDS = {
@@ -40,13 +37,25 @@ FIELDS = {
                             "extra2": "fees_e8"},
 }
 FILL_MAKER_FLAG = 1               # LIQUIDITY_MAKER; a fill's other flags are not covered
+CANONICAL_OFFSETS = tuple(CANONICAL.fields[name][1] for name in ("input_ordinal", "instrument", "type"))
 
 
-def canonical_column(kind, source, values):
-    if kind == EventType.EV_FILL and source == "flags":
-        return values & FILL_MAKER_FLAG
-    # A double enters as its bits: equal means equal to the last one.
-    return values.view(np.int64) if values.dtype == np.float64 else values
+def field_copies(kind):
+    """What makes a record's row: (source byte, target byte, bytes, mask of the first byte) of each field. A double enters
+    as its bits (equal means equal to the last one); a wider source keeps its low bytes."""
+    copies = []
+    for target, source in FIELDS[kind].items():
+        source_type, source_offset = DTYPES[kind].fields[source][:2]
+        target_type, target_offset = CANONICAL.fields[target][:2]
+        if source_type.itemsize < target_type.itemsize:
+            raise TypeError(f"{EVENT_NAMES[kind]}.{source}: expected at least {target_type.itemsize} bytes for {target}, "
+                            f"found {source_type.itemsize}")
+        mask = FILL_MAKER_FLAG if (kind, source) == (EventType.EV_FILL, "flags") else 0xFF
+        copies.append((source_offset, target_offset, target_type.itemsize, mask))
+    return copies
+
+
+FIELD_COPIES = {int(kind): field_copies(kind) for kind in FIELDS}
 
 
 class OutputHasher:
@@ -58,10 +67,26 @@ class OutputHasher:
 
     def __init__(self):
         self._hash = hashlib.blake2b(digest_size=16)
-        self._held = np.empty(0, SLOT_DTYPE)       # the first slot of a record whose rest is still to come
-        self.inputs = 0
-        self.outputs = 0
-        self.counts_by_type = {}
+        self._scanner = RecordScanner(SLOTS_OF_TYPE, FIELD_COPIES, CANONICAL_OFFSETS)
+        self._held = np.empty(0, SLOT_DTYPE)       # the first slots of a record whose rest is still to come
+        self._rows = np.empty(0, CANONICAL)
+
+    @property
+    def inputs(self):
+        return self._scanner.inputs
+
+    @property
+    def outputs(self):
+        return self._scanner.outputs
+
+    @property
+    def counts_by_type(self):
+        counts = {kind: self.count(kind) for kind in range(256)}
+        return {kind: count for kind, count in counts.items() if count}
+
+    def count(self, kind):
+        """Records of one type so far."""
+        return self._scanner.count(kind)
 
     def update(self, slots):
         """Take the next slots (array of SLOT_DTYPE); returns the canonical rows of the outputs among them.
@@ -70,34 +95,14 @@ class OutputHasher:
         """
         if len(self._held):
             slots = np.concatenate([self._held, slots])
-        whole = whole_slot_count(slots)
-        self._held = slots[whole:].copy()
-        slots = slots[:whole]
-        kinds = slots["type"]
-        torn = np.flatnonzero((SLOTS_OF_TYPE[kinds[:-1]] > 1) & (kinds[1:] != CONTINUATION))
-        if len(torn):
-            slots = np.delete(slots, torn)
-            kinds = slots["type"]
-        for kind, count in enumerate(np.bincount(kinds, minlength=256)[:CONTINUATION]):
-            if count:
-                self.counts_by_type[kind] = self.counts_by_type.get(kind, 0) + int(count)
-        input_ordinals = self.inputs + np.cumsum((kinds > 0) & (kinds <= INPUT_LAST))
-        if len(kinds):
-            self.inputs = int(input_ordinals[-1])
-        where = np.flatnonzero((kinds >= OUTPUT_FIRST) & (kinds <= OUTPUT_LAST))
-        rows = np.zeros(len(where), CANONICAL)
-        rows["input_ordinal"] = input_ordinals[where]
-        rows["type"] = kinds[where]
-        rows["instrument"] = slots["instrument"][where]
-        for kind in np.unique(rows["type"]):
-            if int(kind) not in FIELDS:
-                raise ValueError(f"output type: expected one of {sorted(int(k) for k in FIELDS)}, found {kind}")
-            chosen = rows["type"] == kind
-            found = records(slots, kind)
-            for name, source in FIELDS[int(kind)].items():
-                rows[name][chosen] = canonical_column(kind, source, found[source])
-        self.outputs += len(rows)
-        self._hash.update(rows.tobytes())
+        if len(self._rows) < len(slots):
+            self._rows = np.empty(len(slots), CANONICAL)
+        taken, row_count, unknown = self._scanner.scan(slots, self._rows.view(np.uint8))
+        if unknown:
+            raise ValueError(f"output type: expected one of {sorted(FIELD_COPIES)}, found {unknown}")
+        self._held = slots[taken:].copy()
+        rows = self._rows[:row_count].copy()
+        self._hash.update(rows)
         return rows
 
     def hexdigest(self):

@@ -1,5 +1,6 @@
 """The journal's process, run for real: the test owns the ring and stands in for the engine."""
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -15,14 +16,14 @@ import pytest
 from tickpath.shm.canonical import OutputHasher
 from tickpath.shm.journal import JournalReader
 from tickpath.shm.ring import EventWriter, ring_bytes
-from tickpath.shm.segment import attach_segment, create_segment, list_segments
+from tickpath.shm.segment import SegmentError, attach_segment, create_segment, list_segments
 from tickpath.shm.words import load_word
 from tickpath.types import DTYPES, LAYOUT_HASH, SLOT_DTYPE, EventType, HealthKind
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 RING_SLOTS = 1 << 16
 TIMEOUT_S = 30
-WRITTEN, SYNCED, STATE, HEARTBEAT = 128, 192, 256, 320
+WRITTEN, SYNCED, STATE, HEARTBEAT, ERRNO, MISSED = 128, 192, 256, 320, 384, 448
 _numbers = itertools.count()
 
 
@@ -62,9 +63,15 @@ def wait_for(condition, what):
         time.sleep(0.002)
 
 
-def attach_page(instance):
-    wait_for(lambda: any(name.endswith(".journal") for name in list_segments(instance)), "the journal's page")
-    return attach_segment(instance, "journal")
+def attach_page(instance, pid=None):
+    """The journal's page; of process `pid` where one that was killed may have left its own."""
+    def page():
+        with contextlib.suppress(SegmentError):
+            found = attach_segment(instance, "journal")
+            if pid in (None, found.pid):
+                return found
+    wait_for(page, "the journal's page")
+    return page()
 
 
 def random_slots(count, seed=1):
@@ -121,7 +128,7 @@ def test_a_run_is_written_whole_and_summed_up(instance, run_dir):
     assert summary == {
         "output_hash": hasher.hexdigest(), "events": int((expected["type"] != EventType.EV_CONT).sum()),
         "inputs": hasher.inputs, "outputs": hasher.outputs, "records": hasher.names(), "first_seq": 1, "last_seq": 30_001,
-        "missed_slots": 0, "orderly": True, "layout_hash": f"{LAYOUT_HASH:016x}"}
+        "missed_slots": 0, "verifiable": True, "orderly": True, "layout_hash": f"{LAYOUT_HASH:016x}"}
     assert list_segments(instance) == [] and not list(run_dir.glob("*.tmp"))
 
 
@@ -186,24 +193,37 @@ def test_a_lapped_journal_goes_on_and_says_what_it_missed(instance, run_dir):
             assert process.wait(TIMEOUT_S) == 1
             assert "expected every slot, found" in process.stderr.read()
             assert load_word(page.buffer, STATE) == 2
+            missed = load_word(page.buffer, MISSED)
     slots, reader = read_back(run_dir)
+    assert missed == reader.missed_slots
     summary = json.loads((run_dir / "summary.json").read_bytes())
-    assert summary["missed_slots"] == reader.missed_slots == 5001 - len(slots) > 0
+    assert summary["missed_slots"] == reader.missed_slots == 5001 - len(slots) > 0 and summary["verifiable"] is False
     assert summary["orderly"] is True and reader.final and summary["last_seq"] == 5001
 
 
-@pytest.mark.parametrize("prepare, what", [
-    (lambda run: (run / "config.json").unlink(), "config.json: expected the run's configuration, found No such file"),
-    (lambda run: (run / "segment-000001.tpj").write_bytes(b"x"), "expected no journal in a new run's directory"),
-])
-def test_a_run_directory_that_does_not_fit_ends_it_with_one_line(instance, run_dir, prepare, what):
-    prepare(run_dir)
+def test_without_a_configuration_it_ends_with_one_line(instance, run_dir):
+    (run_dir / "config.json").unlink()
     with create_segment(instance, "ring", ring_bytes(1024), epoch=12, slot_count=1024) as ring:
         EventWriter(ring.buffer)
         with journal_process(instance, run_dir) as process:
             assert process.wait(TIMEOUT_S) == 1
             error = process.stderr.read()
-    assert what in error and error.startswith("journal: ") and error.count("\n") == 1
+    assert "config.json: expected the run's configuration, found No such file" in error
+    assert error.startswith("journal: ") and error.count("\n") == 1
+
+
+def test_a_damaged_journal_is_not_continued_and_the_page_says_so_until_the_engine_stops(instance, run_dir):
+    (run_dir / "segment-000001.tpj").write_bytes(b"x")
+    with create_segment(instance, "ring", ring_bytes(1024), epoch=12, slot_count=1024) as ring:
+        writer = EventWriter(ring.buffer)
+        with journal_process(instance, run_dir) as process:
+            page = attach_page(instance)
+            wait_for(lambda: load_word(page.buffer, STATE) == 3, "state failed")
+            writer.publish(health(HealthKind.HEALTH_STOPPED))
+            assert process.wait(TIMEOUT_S) == 1
+            error = process.stderr.read()
+    assert error.startswith(f"journal: {run_dir}/segment-000001.tpj: offset 0: ") and error.count("\n") == 1
+    assert (run_dir / "segment-000001.tpj").read_bytes() == b"x"
 
 
 def test_without_a_ring_it_ends_with_one_line(instance, run_dir):
@@ -229,23 +249,73 @@ def test_a_disk_that_refuses_shows_in_the_page_and_on_stderr(instance, run_dir):
             writer.publish(random_slots(1000))
             wait_for(lambda: load_word(page.buffer, WRITTEN) >= 999, "what still fits")
             writer.publish(random_slots(10_000))
+            wait_for(lambda: load_word(page.buffer, STATE) == 3, "state failed")
+            assert load_word(page.buffer, ERRNO) == errno.EFBIG
+            beat = load_word(page.buffer, HEARTBEAT)
+            wait_for(lambda: load_word(page.buffer, HEARTBEAT) > beat, "a heartbeat after the failure")
+            assert process.poll() is None
+            writer.publish(health(HealthKind.HEALTH_STOPPED))
             assert process.wait(TIMEOUT_S) == 1
             error = process.stderr.read()
         finally:
             process.kill()
             process.wait()
             process.stderr.close()
-        assert "segment-000001.tpj: write of" in error and "File too large" in error and error.count("\n") == 1
+        assert error == (f"journal: {run_dir}/segment-000001.tpj: write: expected the disk to take it, found File too "
+                         f"large (errno {errno.EFBIG})\n")
         assert load_word(page.buffer, STATE) == 3
     slots, reader = read_back(run_dir)
     assert len(slots) >= 999 and not reader.final and reader.torn_tail is None
     assert not (run_dir / "summary.json").exists()
 
 
-def test_it_starts_no_thread_of_its_own(instance, run_dir):
+def test_it_has_one_thread_beside_the_main_one(instance, run_dir):
     with create_segment(instance, "ring", ring_bytes(1024), epoch=12, slot_count=1024) as ring:
         EventWriter(ring.buffer)
         with journal_process(instance, run_dir) as process:
             page = attach_page(instance)
             wait_for(lambda: load_word(page.buffer, STATE) == 1, "state running")
-            assert len(os.listdir(f"/proc/{process.pid}/task")) == 1
+            wait_for(lambda: len(os.listdir(f"/proc/{process.pid}/task")) == 2, "the thread that syncs, and no other")
+
+
+def test_a_second_journal_of_the_same_ring_is_refused_and_touches_nothing(instance, run_dir):
+    with create_segment(instance, "ring", ring_bytes(1024), epoch=12, slot_count=1024) as ring:
+        writer = EventWriter(ring.buffer)
+        with journal_process(instance, run_dir) as process:
+            page = attach_page(instance)
+            wait_for(lambda: load_word(page.buffer, STATE) == 1, "state running")
+            with journal_process(instance, run_dir) as second:
+                assert second.wait(TIMEOUT_S) == 1
+                assert "expected no such segment, found one" in second.stderr.read()
+            writer.publish(random_slots(70))
+            writer.publish(health(HealthKind.HEALTH_STOPPED))
+            assert process.wait(TIMEOUT_S) == 0, process.stderr.read()
+    assert len(read_back(run_dir)[0]) == 71
+
+
+def test_a_killed_journal_goes_on_where_it_was_and_sums_up_the_whole_run(instance, run_dir):
+    slots = random_slots(7_000)
+    with create_segment(instance, "ring", ring_bytes(RING_SLOTS), epoch=12, slot_count=RING_SLOTS) as ring:
+        writer = EventWriter(ring.buffer)
+        for begin in (0, 3_500):
+            writer.publish(slots[begin:begin + 3_500])
+            with journal_process(instance, run_dir, "--segment-mb", "0.1") as process:
+                page = attach_page(instance, process.pid)
+                wait_for(lambda p=page, b=begin: load_word(p.buffer, WRITTEN) >= b + 3_499, "what is there written")
+                process.kill()
+                process.wait()
+        writer.publish(health(HealthKind.HEALTH_STOPPED))
+        with journal_process(instance, run_dir, "--segment-mb", "0.1") as process:
+            assert process.wait(TIMEOUT_S) == 0, process.stderr.read()
+        # Once more, all being done already: the summary is written again, the journal stays as it is.
+        (run_dir / "summary.json").unlink()
+        with journal_process(instance, run_dir) as process:
+            assert process.wait(TIMEOUT_S) == 0, process.stderr.read()
+    expected = np.concatenate([slots, health(HealthKind.HEALTH_STOPPED)])
+    expected["seq"] = np.arange(1, 7_002)
+    found, reader = read_back(run_dir)
+    assert found.tobytes() == expected.tobytes() and reader.final and reader.missed_slots == 0
+    hasher = OutputHasher()
+    hasher.update(expected)
+    summary = json.loads((run_dir / "summary.json").read_bytes())
+    assert summary["output_hash"] == hasher.hexdigest() and summary["last_seq"] == 7_001 and summary["orderly"]

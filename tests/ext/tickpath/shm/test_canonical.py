@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickpath.shm.canonical import CANONICAL, FIELDS, OUTPUT_FIRST, OUTPUT_LAST, OutputHasher
+from tickpath.shm.canonical import CANONICAL, FIELDS, OutputHasher
 from tickpath.types import DTYPES, EVENT_NAMES, SLOT_COUNTS, SLOT_DTYPE, EventType
 
+OUTPUT_FIRST, OUTPUT_LAST = 32, 63              # the range of EventType in types.pxd
 RECORD_TYPES = sorted(kind for kind in DTYPES if kind not in (EventType.EV_NONE, EventType.EV_CONT))
 
 

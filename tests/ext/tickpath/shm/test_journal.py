@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tickpath.shm import journal as journal_module
 from tickpath.shm.journal import (
     BLOCK_HEADER_BYTES,
     BLOCK_MAX_SLOTS,
     SEGMENT_HEADER_BYTES,
+    GroupSync,
     JournalDamage,
     JournalError,
     JournalReader,
@@ -22,7 +23,7 @@ from tickpath.shm.journal import (
     segment_file,
     segment_numbers,
 )
-from tickpath.types import LAYOUT_HASH, SLOT_DTYPE, EventType
+from tickpath.types import LAYOUT_HASH, SLOT_COUNTS, SLOT_DTYPE, EventType
 
 CONFIG = json.dumps({"instance": {"name": "demo"}, "epoch": 12}).encode()
 MANY_EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -99,7 +100,7 @@ def test_what_was_written_comes_back_with_the_runs_description(tmp_path):
 @given(st.lists(st.integers(0, 255).filter(lambda t: t != EventType.EV_CONT), max_size=300), st.data())
 def test_any_payload_comes_back_bit_for_bit_however_it_was_appended(tmp_path_factory, types, data):
     run = new_run(tmp_path_factory.mktemp("journal"))
-    two_slot = (EventType.EV_FILL, EventType.EV_INTENT, EventType.EV_BAR, EventType.EV_LATENCY, EventType.EV_EXEC_REPORT)
+    two_slot = [kind for kind, count in SLOT_COUNTS.items() if count == 2]
     types = [t for kind in types for t in ([kind, EventType.EV_CONT] if kind in two_slot else [kind])]
     slots = slots_of(1, types, np.random.default_rng(data.draw(st.integers(0, 2**32))))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(slots)), max_size=10)))
@@ -227,17 +228,75 @@ def test_a_running_journal_can_be_read_up_to_its_last_block(tmp_path):
     assert reader.slot_count() == 4 and reader.final
 
 
-def test_maybe_sync_waits_for_its_interval_and_only_syncs_what_is_new(tmp_path):
-    writer = open_writer(new_run(tmp_path), fsync_interval_s=0.0625)
-    assert not writer.maybe_sync(100.0)
-    writer.append(slots_of(1, [EventType.EV_TRADE]))
-    assert (writer.written_seq, writer.synced_seq) == (1, 0)
-    assert writer.maybe_sync(100.0) and writer.synced_seq == 1
-    writer.append(slots_of(2, [EventType.EV_TRADE]))
-    assert not writer.maybe_sync(100.0 + 0.03125) and writer.synced_seq == 1
-    assert writer.maybe_sync(100.0 + 0.0625) and writer.synced_seq == 2
-    assert not writer.maybe_sync(200.0)
+def test_a_group_sync_tells_what_is_on_the_disk_and_ends_with_everything_synced(tmp_path):
+    writer = open_writer(new_run(tmp_path), segment_max_bytes=10_000, fsync_interval_s=0.001)
+    told = []
+    sync = GroupSync(writer, lambda: told.append(writer.synced_seq))
+    sync.start()
+    for _ in range(200):
+        writer.append(slots_of(writer.written_seq + 1, [EventType.EV_TRADE] * 20))
+        sync.wake()
+    sync.finish()
+    sync.join(30)
+    assert not sync.is_alive() and told == sorted(told) and told[-1] == writer.synced_seq == 4000
     writer.close()
+    assert len(read_all(writer.run_dir)[0]) == 4000
+
+
+def test_an_append_never_waits_for_a_sync_not_even_when_it_begins_a_segment(tmp_path, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    real = os.fdatasync
+
+    def slow(fd):
+        begun.set()
+        assert go_on.wait(30)
+        real(fd)
+    writer = open_writer(new_run(tmp_path), segment_max_bytes=10_000, fsync_interval_s=0)
+    monkeypatch.setattr(os, "fdatasync", slow)
+    sync = GroupSync(writer, lambda: None)
+    sync.start()
+    sync.wake()
+    assert begun.wait(30)
+    for _ in range(50):
+        writer.append(slots_of(writer.written_seq + 1, [EventType.EV_TRADE] * 40))
+    assert len(segment_numbers(writer.run_dir)) > 5
+    assert (writer.written_seq, writer.synced_seq) == (2000, 0)
+    go_on.set()
+    sync.finish()
+    sync.join(30)
+    assert writer.synced_seq == 2000
+    writer.close()
+
+
+def test_full_segments_are_synced_before_what_follows_them_counts_as_synced(tmp_path, monkeypatch):
+    writer = open_writer(new_run(tmp_path), segment_max_bytes=10_000)
+    synced = []
+    real = os.fdatasync
+
+    def recording(fd):
+        synced.append((os.readlink(f"/proc/self/fd/{fd}"), writer.synced_seq))
+        real(fd)
+    monkeypatch.setattr(os, "fdatasync", recording)
+    for _ in range(10):
+        writer.append(slots_of(writer.written_seq + 1, [EventType.EV_TRADE] * 60))
+    writer.sync()
+    numbers = segment_numbers(writer.run_dir)
+    assert len(numbers) > 3
+    assert synced == [(str(segment_file(writer.run_dir, n)), 0) for n in numbers]
+    writer.close()
+
+
+def test_the_space_of_a_segment_is_reserved_when_it_is_made_and_given_back_at_its_end(tmp_path):
+    run = new_run(tmp_path)
+    writer = open_writer(run, segment_max_bytes=4 << 20)
+    path = segment_file(run, 1)
+    if os.stat(path).st_blocks * 512 < 4 << 20:
+        pytest.skip("the file system of the test's directory reserves no space (fallocate)")
+    writer.append(slots_of(1, [EventType.EV_TRADE] * 100))
+    assert path.stat().st_size == SEGMENT_HEADER_BYTES + BLOCK_HEADER_BYTES + 6400
+    writer.close()
+    assert os.stat(path).st_blocks * 512 < 1 << 20
+    assert len(read_all(run)[0]) == 100
 
 
 # ---- which journal a path means
@@ -281,7 +340,8 @@ def rewrite_header(path, offset, data):
 
 @pytest.mark.parametrize("offset, data, what", [
     (0, b"NOTAJRNL", "magic at offset 0: expected b'TICKPJNL', found b'NOTAJRNL'"),
-    (8, struct.pack("<I", 9), "format version: expected 1, found 9"),
+    (8, struct.pack("<I", 1), "format version at offset 8: expected 2, found 1: written by another version"),
+    (8, struct.pack("<I", 9), "format version at offset 8: expected 2, found 9: written by another version"),
     (12, struct.pack("<I", 9), "layout version: expected 1, found 9"),
     (16, struct.pack("<Q", 0xBAD), f"layout hash: expected {LAYOUT_HASH:016x}, found 0000000000000bad"),
     (64, bytes(16), "config.json: offset 0: expected hash 0{32} as in segment-000001.tpj"),
@@ -452,7 +512,7 @@ def test_missing_swapped_and_foreign_segments_are_damage(tmp_path):
     expect_damage("segment-000002.tpj: offset", {2: raw[2] + bytes(64)})
 
 
-HEADER_OF_SEGMENT_2 = struct.pack("<8sIIQI", b"TICKPJNL", 1, 1, LAYOUT_HASH, 2)
+HEADER_OF_SEGMENT_2 = struct.pack("<8sIIQI", b"TICKPJNL", 2, 1, LAYOUT_HASH, 2)
 
 
 @pytest.mark.parametrize("rest", [
@@ -528,7 +588,7 @@ def damaged(raw, kind, at, length, mask):
     return raw[:at]                       # truncated
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=700, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_damage_anywhere_is_ever_skipped_in_silence(damage_runs, data):
     chosen = damage_runs[data.draw(st.integers(0, 1))]
@@ -574,12 +634,12 @@ def test_no_damage_anywhere_is_ever_skipped_in_silence(damage_runs, data):
         path.write_bytes(raw)
 
 
-def test_a_flip_of_any_single_byte_is_detected(damage_runs):
+def test_a_flip_of_a_single_byte_is_detected(damage_runs):
     for chosen in damage_runs:
         run, number = chosen.run, max(chosen.segments)
         raw, path = chosen.segments[number], segment_file(run, number)
         try:
-            for at in [*range(0, 256, 5), *range(4080, len(raw))]:
+            for at in [*range(0, 256, 5), *range(4080, 4300), *range(4300, len(raw), 7)]:
                 path.write_bytes(raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1:])
                 with pytest.raises(JournalError):
                     read_all(run)
@@ -614,7 +674,7 @@ def test_a_full_disk_raises_with_the_reason_and_leaves_no_half_block(tmp_path, m
     run = new_run(tmp_path)
     writer = open_writer(run)
     writer.append(slots_of(1, [EventType.EV_TRADE] * 5))
-    monkeypatch.setattr(journal_module.os, "writev", lambda fd, parts: os.write(fd, b"".join(map(bytes, parts))[:100]))
+    monkeypatch.setattr(os, "writev", lambda fd, parts: os.write(fd, b"".join(map(bytes, parts))[:100]))
     real_write = os.write
     calls = []
 
@@ -623,8 +683,8 @@ def test_a_full_disk_raises_with_the_reason_and_leaves_no_half_block(tmp_path, m
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real_write(fd, data)
-    monkeypatch.setattr(journal_module.os, "write", write)
-    with pytest.raises(JournalError, match=r"segment-000001.tpj: write of 384 bytes at offset 4480: .*No space left"):
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(JournalError, match=r"segment-000001.tpj: write: expected the disk to take it, found No space left on device \(errno 28\)"):
         writer.append(slots_of(6, [EventType.EV_TRADE] * 5))
     monkeypatch.undo()
     assert writer.written_seq == 5
@@ -661,7 +721,7 @@ def test_a_failed_fsync_is_never_tried_again(tmp_path, monkeypatch):
 
     def fail(fd):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
-    monkeypatch.setattr(journal_module.os, "fdatasync", fail)
+    monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(JournalError, match="segment-000001.tpj: fsync: .*Input/output error"):
         writer.sync()
     monkeypatch.undo()

@@ -38,7 +38,7 @@ cdef int grid_init(Grid* g, int64_t mantissa, int32_t scale) noexcept nogil:
             for _ in range(6):
                 inverse *= 2 - odd * inverse
             g.inverse = inverse
-            g.quotient_max = (~<uint64_t>0) // odd
+            g.quotient_max = (~<uint64_t>0) // <uint64_t>increment_e8
             g.fast = 1
     return STATUS_OK
 

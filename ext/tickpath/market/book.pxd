@@ -65,34 +65,34 @@ cpdef enum BookResult:
     BOOK_SYNCED = 5                   # the snapshot was applied
     BOOK_SNAPSHOT_TOO_OLD = 6         # does not reach the first kept message: another snapshot is needed
 
-# ---- hot: set one level (qty 0 deletes it)
+# ---- hot: set one level (qty 0 deletes it). Side, new or known level, set or delete are all unpredictable in a real stream, and
+# a mispredicted branch costs more than the level: so every store is made in every case, with the value that fits, and the
+# only branches are two that are nearly always the same (scripts/bench_book.py, level_update).
 cdef inline void book_set_level(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
     cdef Ladder* l = &b.sides[side]
-    cdef int64_t i, w
+    cdef int64_t i, w, old, best
+    cdef uint64_t present
     if unlikely(<uint64_t>(price_ticks - b.base_ticks) >= <uint64_t>b.window_ticks):
         book_set_far(b, side, price_ticks, qty_lots)
         return
     i = price_ticks & b.mask
     w = i >> 6
-    if qty_lots != 0:
-        if l.qty_lots[i] == 0:
-            l.level_count += 1
-            l.bits[w] |= <uint64_t>1 << (i & 63)
-            l.summary[w >> 6] |= <uint64_t>1 << (w & 63)
-        l.qty_lots[i] = qty_lots
-        if side == SIDE_BIDS:
-            if price_ticks > l.best_ticks:              # PRICE_TICKS_NONE is the smallest int64
-                l.best_ticks = price_ticks
-        elif price_ticks < l.best_ticks or l.best_ticks == PRICE_TICKS_NONE:
-            l.best_ticks = price_ticks
-    elif l.qty_lots[i] != 0:
-        l.qty_lots[i] = 0
-        l.level_count -= 1
-        l.bits[w] &= ~(<uint64_t>1 << (i & 63))
-        if l.bits[w] == 0:
-            l.summary[w >> 6] &= ~(<uint64_t>1 << (w & 63))
-        if price_ticks == l.best_ticks:
-            l.best_ticks = book_next_level(b, side, price_ticks)
+    old = l.qty_lots[i]
+    best = l.best_ticks
+    present = qty_lots != 0
+    l.qty_lots[i] = qty_lots
+    l.level_count += <int64_t>present - (old != 0)
+    l.bits[w] = (l.bits[w] & ~(<uint64_t>1 << (i & 63))) | (present << (i & 63))
+    l.summary[w >> 6] = (l.summary[w >> 6] & ~(<uint64_t>1 << (w & 63))) | (<uint64_t>(l.bits[w] != 0) << (w & 63))
+    l.best_ticks = price_ticks if (distance_from_best(side, price_ticks) < distance_from_best(side, best)) & present else best
+    if unlikely((present == 0) & (price_ticks == best)) and old != 0:
+        l.best_ticks = book_next_level(b, side, price_ticks)
+
+# Smaller is better on either side, and PRICE_TICKS_NONE (the smallest int64) is worse than every price: asks are counted up
+# and bids down, both from a place that leaves the null value at the very end.
+cdef inline uint64_t distance_from_best(int side, int64_t price_ticks) noexcept nogil:
+    cdef uint64_t flip = <uint64_t>side - 1             # all ones for bids, 0 for asks
+    return ((<uint64_t>price_ticks ^ flip) - flip) + 0x7FFFFFFFFFFFFFFFULL
 
 # The next level of a side behind price_ticks (below for bids, above for asks), or PRICE_TICKS_NONE. From a price inside
 # the window it looks no further than the window's end.

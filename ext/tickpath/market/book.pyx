@@ -2,10 +2,10 @@
 
 `OrderBook.apply(slots)` takes BookDelta records as the decoder makes them; `best_bid`, `best_ask` and `depth(n)` read it.
 """
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from libc.stdint cimport uint8_t
 from tickpath.types cimport (
     BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, DELTA_ASK, DELTA_NO_LEVEL, DELTA_SNAPSHOT, SLOT_BYTES,
 )
@@ -413,11 +413,28 @@ cdef class OrderBook:
         book_free(&self.book)
 
     def apply(self, slots):
-        """Apply one message: BookDelta records as SLOT_DTYPE, shape (n,), n >= 1. Returns a BookResult."""
-        cdef const uint8_t[::1] data = np.ascontiguousarray(slots).view(np.uint8).reshape(-1)
-        if data.shape[0] < SLOT_BYTES or data.shape[0] % SLOT_BYTES:
-            raise ValueError(f"slots: expected at least one {SLOT_BYTES}-byte slot, found {data.shape[0]} bytes")
-        return book_apply(&self.book, <const Slot*>&data[0], data.shape[0] // SLOT_BYTES)
+        """Apply one message: BookDelta records as SLOT_DTYPE, shape (n,), n >= 1. Returns a BookResult.
+
+        Any contiguous buffer of whole slots is read in place, since a NumPy view of its bytes would cost a hundred times more
+        than the level it brings (scripts/bench_book.py, python_call). Everything else goes through NumPy, which copies what is
+        strided and refuses what is no plain data.
+        """
+        cdef Py_buffer data
+        cdef int result
+        try:
+            PyObject_GetBuffer(slots, &data, PyBUF_SIMPLE)
+        except (BufferError, TypeError, ValueError):
+            PyObject_GetBuffer(np.ascontiguousarray(slots).view(np.uint8), &data, PyBUF_SIMPLE)
+        if unlikely(data.itemsize != SLOT_BYTES and data.itemsize != 1):
+            PyBuffer_Release(&data)
+            PyObject_GetBuffer(np.ascontiguousarray(slots).view(np.uint8), &data, PyBUF_SIMPLE)
+        if unlikely(data.len < SLOT_BYTES or data.len % SLOT_BYTES != 0):
+            size_bytes = data.len
+            PyBuffer_Release(&data)
+            raise ValueError(f"slots: expected at least one {SLOT_BYTES}-byte slot, found {size_bytes} bytes")
+        result = book_apply(&self.book, <const Slot*>data.buf, <int32_t>(data.len // SLOT_BYTES))
+        PyBuffer_Release(&data)
+        return result
 
     def set_level(self, int side, int64_t price_ticks, int64_t qty_lots):
         """Set one level outside any message. side: 0 bids, 1 asks; qty_lots 0 deletes."""

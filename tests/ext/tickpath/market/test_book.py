@@ -181,6 +181,60 @@ def test_far_levels_come_back_when_the_market_reaches_them():
     assert book.best_ask == (500_000, 11) and book.best_bid == (499_990, 3)
 
 
+def test_apply_takes_records_from_any_buffer_alike():
+    whole = message(101, 101, [(998, 1), (997, 2)], [(1002, 3)])
+    padded = np.zeros(2 * len(whole), SLOT_DTYPE)
+    padded[::2] = whole
+    read_only = whole.copy()
+    read_only.flags.writeable = False
+    forms = {"array": whole, "read-only": read_only, "strided": padded[::2], "bytes": whole.tobytes(),
+             "memoryview": memoryview(whole.tobytes()), "record dtype": whole.view(DTYPES[EventType.EV_BOOK_DELTA]), "words": whole.view(np.int64)}
+    found = {}
+    for name, form in forms.items():
+        book = synced()
+        assert book.apply(form) == BookResult.BOOK_APPLIED
+        found[name] = book.levels()
+    assert found == dict.fromkeys(forms, ({999: 5, 998: 1, 997: 2}, {1001: 7, 1002: 3}))
+
+
+@pytest.mark.parametrize("slots", [np.empty(0, SLOT_DTYPE), b"", bytes(63), bytes(65)])
+def test_apply_refuses_what_is_no_whole_slot(slots):
+    book = synced()
+    with pytest.raises(ValueError, match=f"expected at least one 64-byte slot, found {memoryview(slots).nbytes} bytes"):
+        book.apply(slots)
+    assert book.last_update_id == 100
+
+
+@pytest.mark.parametrize("thing", [None, "text", 7, object(), np.array([None] * 8, object)])
+def test_apply_refuses_what_holds_no_slots(thing):
+    book = synced()
+    with pytest.raises((TypeError, ValueError)):
+        book.apply(thing)
+    assert book.last_update_id == 100
+
+
+def test_apply_holds_no_reference_to_what_it_read():
+    book, slots = synced(), message(101, 101, [(998, 1)])
+    memory = bytearray(slots.tobytes())
+    book.apply(memory)
+    memory.clear()                        # refused with BufferError while somebody holds the buffer
+    with pytest.raises(ValueError, match="64-byte slot"):
+        book.apply(memory)
+    memory.extend(b"again")
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_best_price_returns_after_a_side_ran_empty(side):
+    book = OrderBook(window_ticks=4096)
+    read = (lambda: book.best_bid, lambda: book.best_ask)[side]
+    for price in (1000, 1063, 937):
+        book.set_level(side, price, 4)
+        assert read() == (price, 4)
+        book.set_level(side, price, 0)
+        assert read() is None
+    assert (book.bid_levels, book.ask_levels) == (0, 0)
+
+
 @pytest.mark.parametrize("window", [0, 100, 4095, 5000])
 def test_window_that_is_no_power_of_two_is_refused(window):
     with pytest.raises(ValueError, match="power of two"):

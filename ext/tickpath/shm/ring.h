@@ -76,6 +76,7 @@ static inline long ring_read(RingReader *r, void *out, long max_slots) {
     uint64_t newest = load_acquire_u64(r->head);                         /* H2, see H1 */
     if (newest < seq) newest = seq;                  /* the slot tells of a later lap whose input is not finished yet */
     const uint64_t oldest = newest - r->mask + (r->mask >> 3);
+    if ((int64_t)(oldest - r->next_seq) <= 0) break; /* no writer of ours leaves that: do not look for ever */
     r->missed_slots += oldest - r->next_seq;
     r->next_seq = oldest;
   }

@@ -134,11 +134,17 @@ cdef class EventReader:
         return self.ring.missed_slots
 
     cdef long _read(self, void* out, long max_slots) noexcept nogil:
-        cdef long n = ring_read(&self.ring, out, max_slots)
-        if n == 0 and self.ring.next_seq < load_relaxed_u64(self.first):
-            self.ring.next_seq = load_relaxed_u64(self.first)              # we attached before the writer had begun
-            n = ring_read(&self.ring, out, max_slots)
-        return n
+        cdef RingReader* r = &self.ring
+        cdef long n = ring_read(r, out, max_slots)
+        if n or load_relaxed_u64(&r.slots[r.next_seq & r.mask].seq) != 0 or load_acquire_u64(r.head) < r.next_seq:  # H2, see H1
+            return n
+        if r.next_seq < load_relaxed_u64(self.first):
+            r.next_seq = load_relaxed_u64(self.first)                          # we attached before the writer had begun
+        elif load_relaxed_u64(&r.slots[r.next_seq & r.mask].seq) == 0:
+            # By H2 our slot was there: the 0 is W1 of a later lap, perhaps of a writer that died in it.
+            r.missed_slots += r.mask >> 3
+            r.next_seq += r.mask >> 3
+        return ring_read(r, out, max_slots)
 
     def read(self, long max_slots=4096):
         """The next slots, copied and checked: array of SLOT_DTYPE, shape (n,), n may be 0. A batch has no gap inside."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tickpath.shm.ring import HEADER_SIZE, EventReader, EventWriter, records, ring_bytes
 from tickpath.shm.segment import SegmentError, create_segment
+from tickpath.shm.words import store_word
 from tickpath.types import DTYPES, SLOT_DTYPE, EventType
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -255,3 +256,16 @@ def test_memory_of_another_size_is_no_ring(size_bytes):
 def test_a_read_of_no_slots_is_refused():
     with pytest.raises(ValueError, match="expected at least 1, found 0"):
         EventReader(EventWriter.local(1024).buffer).read(0)
+
+
+@pytest.mark.parametrize("start", ["oldest", 5001 - 1024, 5001 - 2048])
+def test_a_reader_one_lap_behind_a_dead_writers_unfinished_slot_goes_on_and_counts_it(start):
+    # Its own slot is 0 then, as if it were still to come: such a reader once got nothing of a whole ring, and counted nothing.
+    writer = EventWriter.local(1024)
+    writer.publish(numbered_slots(1, 5000))
+    reader = EventReader(writer.buffer, start)
+    begin = reader.next_seq
+    store_word(writer.buffer, HEADER_SIZE + 64 * (5001 & 1023), 0)
+    slots = reader.read()
+    assert_whole(slots)
+    assert slots["seq"][-1] == 5000 and len(slots) > 800 and len(slots) + reader.missed_slots == 5001 - begin

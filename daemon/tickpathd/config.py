@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,6 +163,7 @@ class Lane(_Section):
 
 class Latency(_Section):
     stamps: Annotated[bool, _m("measure every step")] = True
+    warming: Annotated[bool, _m("keep the path in the cache while nothing comes (idle turns)")] = True
 
 
 class Config(_Section):
@@ -177,6 +179,8 @@ class Config(_Section):
     latency: Latency = field(default_factory=Latency)
 
 
+DEPTH_MAX = 32
+ALIASED_NODES_MAX = 10_000
 ENFORCED_LIMITS = {
     "account.max_position_usd", "account.max_order_size_usd", "account.max_order_rate_per_min",
     "instrument.max_order_qty", "instrument.max_open_orders", "instrument.price_collar_bps", "max_data_age_ms"}
@@ -231,11 +235,38 @@ def _read_file(path):
             tree = json.loads(data, object_pairs_hook=_object_without_duplicates)
         else:
             tree = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError) as e:
-        raise ConfigError(f"{path}: expected {path.suffix.lstrip('.') or 'TOML'}, found {str(e).splitlines()[0]}") from None
+    # PyYAML fails with AttributeError, KeyError and others on a tag whose text does not fit.
+    except (ValueError, LookupError, AttributeError, TypeError, RecursionError, yaml.YAMLError) as e:
+        what = (str(e) or type(e).__name__).splitlines()[0]
+        raise ConfigError(f"{path}: expected {path.suffix.lstrip('.') or 'TOML'}, found {what}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: $: expected sections, found {type(tree).__name__}")
+    _check_tree(tree, path)
     return tree
+
+
+def _check_tree(tree, where):
+    """What every format lets through and nobody means: endless nesting, and text that is no Unicode."""
+    level = [tree]
+    for _ in range(DEPTH_MAX):
+        below = []
+        for node in level:
+            for value in (*node, *node.values()) if isinstance(node, dict) else node:
+                if isinstance(value, dict | list):
+                    below.append(value)
+                elif isinstance(value, str) and ("\0" in value or not value.isprintable() and _is_no_unicode(value)):
+                    raise ConfigError(f"{where}: expected Unicode text without NUL, found {value!r}")
+        level = below
+    if level:
+        raise ConfigError(f"{where}: expected at most {DEPTH_MAX} levels of nesting, found more")
+
+
+def _is_no_unicode(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _object_without_duplicates(pairs):
@@ -248,7 +279,36 @@ def _object_without_duplicates(pairs):
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, as TOML does."""
+    """Safe YAML that refuses a key given twice, as TOML does, and aliases that grow without end: a few lines of them can
+    stand for millions of nodes."""
+
+    def __init__(self, stream):
+        super().__init__(stream)
+        self._sizes, self._open, self._aliased_nodes = {}, set(), 0
+
+    def compose_node(self, parent, index):
+        event = self.peek_event()
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self._open:
+                raise ValueError(f"an alias of itself, line {line}")
+            node = super().compose_node(parent, index)
+            self._aliased_nodes += self._size(node)
+            if self._aliased_nodes > ALIASED_NODES_MAX:
+                raise ValueError(f"aliases for more than {ALIASED_NODES_MAX} values, line {line}")
+            return node
+        self._open.add(event.anchor)
+        node = super().compose_node(parent, index)
+        self._open.discard(event.anchor)
+        return node
+
+    def _size(self, node):
+        """Values that a node stands for, its aliases followed; every node is looked at once."""
+        if node not in self._sizes:
+            children = node.value if isinstance(node, yaml.CollectionNode) else ()
+            pairs = [n for pair in children for n in pair] if isinstance(node, yaml.MappingNode) else children
+            self._sizes[node] = 1 + sum(self._size(n) for n in pairs)
+        return self._sizes[node]
 
     def compose_mapping_node(self, anchor):
         node = super().compose_mapping_node(anchor)
@@ -347,7 +407,7 @@ def validate(config, origins, live=False):
         raise ConfigError(f"{_origin(origins, path)}: $.{path}: expected {expected}, found {found!r}")
 
     def positive(path, value, *, zero=False):
-        if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        if (isinstance(value, float) and not math.isfinite(value)) or value < 0 or (value == 0 and not zero):
             bad(path, "a number of at least 0" if zero else "a positive number", value)
 
     def one_of(path, value, choices):
@@ -365,6 +425,8 @@ def validate(config, origins, live=False):
             bad(path, "a decimal number as text", text)
         if not value.is_finite() or value < 0 or (value == 0 and not zero):
             bad(path, "a positive decimal number as text", text)
+        if not -40 < value.adjusted() < 40 or len(value.as_tuple().digits) > 40:
+            bad(path, "a decimal number of at most 40 digits", text)
         return value
 
     i = config.instance
@@ -459,7 +521,7 @@ def _validate_instruments(config, bad, decimal_text, power_of_two):
         decimal_text(f"{base}.min_notional", item.min_notional, zero=True)
         if item.order_qty_step:
             step = decimal_text(f"{base}.order_qty_step", item.order_qty_step)
-            if step % lot:
+            if Fraction(step) % Fraction(lot):
                 bad(f"{base}.order_qty_step", f"a multiple of lot_size {item.lot_size}", item.order_qty_step)
         power_of_two(f"{base}.book_window_ticks", item.book_window_ticks, 4096, 1 << 20)
     known = {f"{i.venue}:{i.symbol}" for i in config.instruments}

@@ -22,6 +22,17 @@ cdef object _record(object view):
     return {name: row[name].tolist() for name in row.dtype.names}
 
 
+cdef long _checked_count(uint64_t found, long room, str what) except -1:
+    if found > <uint64_t>room:
+        raise SegmentError(f"state page: {what}: expected at most {room}, found {found}")
+    return <long>found
+
+
+cdef object _text(const char* field, long size_bytes):
+    # A field that its text fills has no zero behind it.
+    return field[:size_bytes].split(b"\0", 1)[0].decode()
+
+
 cdef class StatePage:
     """A view of the page. Parameters: buffer : memory of `state_page_bytes()` bytes, read-only for readers."""
     def __cinit__(self, buffer, segment=None):
@@ -58,12 +69,14 @@ cdef class StatePage:
     def info(self):
         """Names, scales and constants: dict."""
         cdef StateInfo info = self.page.info
-        symbols = [(<char*>info.symbols[i]).decode() for i in range(info.instrument_count)]
-        strategies = [(<char*>info.strategies[i]).decode() for i in range(info.strategy_count)]
+        cdef long instruments = _checked_count(info.instrument_count, 64, "instruments")
+        symbols = [_text(info.symbols[i], 24) for i in range(instruments)]
+        strategies = [_text(info.strategies[i], 32)
+                      for i in range(_checked_count(info.strategy_count, 16, "strategies"))]
         return {"cycles_per_ns": info.cycles_per_ns, "symbols": symbols, "strategies": strategies,
                 "started_ns": info.started_ns, "mode": info.mode,
-                "tick": [(info.tick_mantissa[i], info.tick_scale[i]) for i in range(info.instrument_count)],
-                "lot": [(info.lot_mantissa[i], info.lot_scale[i]) for i in range(info.instrument_count)]}
+                "tick": [(info.tick_mantissa[i], info.tick_scale[i]) for i in range(instruments)],
+                "lot": [(info.lot_mantissa[i], info.lot_scale[i]) for i in range(instruments)]}
 
     def totals(self):
         """Counters of the run: dict of int."""
@@ -75,7 +88,7 @@ cdef class StatePage:
         """One dict per instrument: 10 levels a side, top, bar, position, signals; units in the field names."""
         cdef StateInstrument out
         result = []
-        for i in range(self.page.info.instrument_count):
+        for i in range(_checked_count(self.page.info.instrument_count, 64, "instruments")):
             self._read(&self.page.instruments_seq[i], &self.page.instruments[i], &out, sizeof(StateInstrument))
             result.append(_record(<StateInstrument[:1]>&out))
         return result
@@ -84,13 +97,14 @@ cdef class StatePage:
         """One dict per strategy: counts, position, P&L."""
         cdef StateStrategy[16] out
         self._read(&self.page.strategies_seq, &self.page.strategies, &out, sizeof(StateStrategy) * 16)
-        return [_record(<StateStrategy[:1]>&out[i]) for i in range(self.page.info.strategy_count)]
+        return [_record(<StateStrategy[:1]>&out[i])
+                for i in range(_checked_count(self.page.info.strategy_count, 16, "strategies"))]
 
     def orders(self):
         """Open orders, up to 64, oldest first: list of dict."""
         cdef StateOrders out
         self._read(&self.page.orders_seq, &self.page.orders, &out, sizeof(StateOrders))
-        return [_record(<StateOrder[:1]>&out.items[i]) for i in range(out.count)]
+        return [_record(<StateOrder[:1]>&out.items[i]) for i in range(_checked_count(out.count, STATE_ORDERS, "orders"))]
 
     def latency(self):
         """{step: {n, p50_ns, p90_ns, p99_ns, p999_ns, max_ns}} since the start; steps without a value have n = 0."""

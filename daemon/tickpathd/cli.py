@@ -5,6 +5,7 @@ package imports another.
 """
 import importlib.metadata
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -125,6 +126,10 @@ def print_verification(console, v):
         console.print(f"replay       {v['events']:,} events, {v['outputs']:,} outputs, hash equal "
                       f"({v['events_per_s'] / 1e6:.2f} M events/s)", style="green", highlight=False)
         return
+    if v["unverifiable"]:
+        console.print(f"replay       cannot be verified: {v['missed_slots']} slots are missing", style="bold red",
+                      highlight=False)
+        return
     console.print(f"replay       NOT equal: recorded {v['recorded_hash']}, replayed {v['output_hash']}", style="bold red",
                   highlight=False)
     if v["difference"]:
@@ -166,6 +171,9 @@ def replay(journal: Annotated[Path, typer.Argument(help="A run's directory, an i
         print_verification(screen(), result)
         if result["torn_tail"]:
             print(f"torn tail cut: {result['torn_tail']}")
+    if verify and result["unverifiable"]:
+        fail(UNVERIFIED, f"{journal}: expected every slot, found {result['missed_slots']} missed: the journal was lapped, "
+                         "nothing can be verified")
     if verify and not result["match"]:
         if as_json:
             print(f"tickpath: {journal}: expected the recorded outputs, found a difference at output "
@@ -263,6 +271,89 @@ def tap_top(instance: InstanceOption = "demo",
         emit(with_segment_errors(lambda: tap.snapshot(instance)))
     else:
         with_segment_errors(lambda: tap.top(instance, duration_s=duration))
+
+
+@tap_app.command("latency")
+def tap_latency(instance: InstanceOption = "demo",
+                interval: Annotated[float, typer.Option(help="Length of an interval, s.")] = 1.0,
+                count: Annotated[int | None, typer.Option("--count", "-n", help="Stop after this many intervals "
+                                                                                "(with --orders: orders).")] = None,
+                orders: Annotated[bool, typer.Option("--orders", help="One line per order instead.")] = False,
+                as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False):
+    """How long each step took, over the interval just past."""
+    from tickpathd import tap_latency as tap
+    if interval < 0.01:
+        fail(USAGE, f"--interval: expected at least 0.01, found {interval}")
+    positive("--count", count)
+
+    def out(line):
+        print(line, flush=True)
+    if orders:
+        with_segment_errors(lambda: tap.show_orders(instance, count=count, as_json=as_json, out=out))
+    else:
+        with_segment_errors(lambda: tap.show_intervals(instance, interval_s=interval, count=count, as_json=as_json, out=out,
+                                                       console=screen()))
+
+
+@tap_app.command("record")
+def tap_record(output: Annotated[Path, typer.Option("--output", "-o", help="Directory to write to, new or empty.")],
+               instance: InstanceOption = "demo",
+               duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.")] = None,
+               count: Annotated[int | None, typer.Option("--count", "-n", help="Stop after this many records.")] = None,
+               kind: Annotated[list[str] | None, typer.Option("--type", help="Only records of this type, as one .npy file "
+                                                                             "each; repeatable.")] = None,
+               start: Annotated[str, typer.Option(help="latest, or oldest: what the ring still holds, too")] = "latest",
+               as_json: JsonOption = False):
+    """Write the events of a running engine to a journal directory of its own (or to NumPy files)."""
+    from tickpath.shm.journal import JournalError
+    from tickpathd import tap_record as tap
+    unknown = sorted(set(kind or ()) - tap.TYPE_NUMBERS.keys())
+    if unknown:
+        fail(USAGE, f"--type: expected some of {sorted(tap.TYPE_NUMBERS)}, found {unknown}")
+    if start not in ("latest", "oldest"):
+        fail(USAGE, f"--start: expected latest or oldest, found {start!r}")
+    positive("--count", count)
+    positive("--duration", duration)
+    stopped = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.append(True))
+    types = tuple(sorted({tap.TYPE_NUMBERS[name] for name in kind or ()}))
+
+    def work():
+        with progress_bar(Console(stderr=True).is_terminal and not as_json) as bar:
+            task = bar.add_task(f"recording {instance}", total=count)
+            return tap.record(instance, output, duration_s=duration, count=count, types=types, start=start,
+                              stop=lambda: bool(stopped), progress=lambda n, *_: bar.update(task, completed=n))
+    try:
+        result = with_segment_errors(work)
+    except JournalError as e:
+        fail(FAILED, e)
+    if as_json:
+        emit(result)
+    else:
+        gaps = f", {result['missed_slots']:,} slots missed in {len(result['gaps'])} gap(s)" if result["missed_slots"] else ""
+        print(f"{result['records']:,} records in {result['output']} ({result['format']}){gaps}; ended by {result['ended_by']}")
+
+
+def positive(option, value):
+    if value is not None and value <= 0:
+        fail(USAGE, f"{option}: expected more than 0, found {value}")
+
+
+@app.command()
+def doctor(config: ConfigOption = None, set_: SetOption = None, as_json: JsonOption = False):
+    """What of this machine helps or hinders the daemon, and the command that changes it."""
+    from tickpathd import doctor as checks
+    settings = loaded_config(config, [*(() if config else checks.NO_CONFIG), *(set_ or ())])
+    result = checks.examine(settings)
+    data = checks.report(result)
+    if as_json:
+        emit(data)
+    else:
+        screen().print(render.doctor_table(result))
+        counts = {status: sum(c.status == status for c in result) for status in ("ok", "warn", "fail")}
+        print(", ".join(f"{n} {status}" for status, n in counts.items()))
+    raise typer.Exit(DONE if data["ok"] else FAILED)
 
 
 @config_app.command("schema")

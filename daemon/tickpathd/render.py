@@ -1,9 +1,11 @@
 """Tables and the status line of the `tickpath` command (rich)."""
+import numpy as np
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from tickpath.shm.histogram import bucket_midpoints
 from tickpath.types import BookState, OrderState, TradingState
 
 STEPS = ("receive", "decode", "book", "signal", "strategy", "risk", "order", "encode", "send", "frame_to_order", "ack",
@@ -155,3 +157,67 @@ def top_view(page, names, missed):
     parts += [orders_summary_table(totals), strategy_table(info, strategies), open_orders_table(info, page.orders()),
               latency_table(page.latency())]
     return Group(*parts)
+
+
+CHECK_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def doctor_table(checks):
+    """The screen of `tickpath doctor`: found and advice wrap, so that it fits a narrow terminal too."""
+    t = Table(box=box.SIMPLE_HEAD, title="Machine", title_justify="left", title_style="bold", pad_edge=False)
+    t.add_column("check", no_wrap=True)
+    t.add_column("", no_wrap=True)
+    t.add_column("found", ratio=5, overflow="fold")
+    t.add_column("what to do", ratio=5, overflow="fold")
+    for c in checks:
+        t.add_row(c.name, Text(c.status, style=CHECK_STYLES[c.status]), Text(c.found), Text(c.advice, style="cyan"))
+    return t
+
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def octaves(counts, scale):
+    """Counts per power of two of ns: {floor(log2(ns)): n}. Below 1 ns counts as 1."""
+    filled = np.flatnonzero(counts)
+    at = np.floor(np.log2(np.maximum(bucket_midpoints()[filled] * scale, 1.0))).astype(int)
+    result = {}
+    for octave, n in zip(at.tolist(), np.asarray(counts)[filled].tolist(), strict=True):
+        result[octave] = result.get(octave, 0) + n
+    return result
+
+
+def sparkline(values):
+    """One character a value, scaled to the largest; a value above zero always shows."""
+    top = max(values, default=0)
+    return "".join(" " if v == 0 else BARS[min(int(v / top * len(BARS)), len(BARS) - 1)] for v in values)
+
+
+def latency_view(item, histograms):
+    """The screen of `tickpath tap latency`. histograms: {step: (bucket counts, ns per recorded unit)} of the interval."""
+    shown = [step for step in STEPS if item["latency"][step]["n"]]
+    by_step = {step: octaves(*histograms[step]) for step in shown}
+    every = [o for by_octave in by_step.values() for o in by_octave]
+    first, last = (min(every), max(every)) if every else (0, 0)
+    axis = f"{ns_text(2 ** first)} … {ns_text(2 ** (last + 1))}" if every else "distribution"
+    t = table(f"Latency of {item['instance']}, last {item['interval_s']:.1f} s", "<step", "n", "p50", "p90", "p99", "p99.9",
+              "max", f"<{axis}")
+    for step in shown:
+        s = item["latency"][step]
+        t.add_row(step, f"{s['n']:,}", *(ns_text(s[k]) for k in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")),
+                  Text(sparkline([by_step[step].get(o, 0) for o in range(first, last + 1)]), style="cyan"),
+                  style="bold" if step == "frame_to_order" else None)
+    note = Text(f"missed {item['missed_slots']:,} slots in this interval, {item['missed_slots_total']:,} in all",
+                style="bold red" if item["missed_slots"] else "dim")
+    if not shown:
+        note = Text.assemble("no order in this interval   ", note, style="dim")
+    return Group(t, note)
+
+
+def order_steps_heading(steps):
+    return f"{'order':>10} " + " ".join(f"{name:>9}" for name in steps) + f" {'to order':>9}   ns"
+
+
+def order_steps_line(item, steps):
+    values = [item[f"{name}_ns"] for name in (*steps, "frame_to_order")]
+    return f"{item['order_ordinal']:>10} " + " ".join(f"{'-' if v is None else format(v, '.0f'):>9}" for v in values)

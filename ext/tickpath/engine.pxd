@@ -92,6 +92,8 @@ cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil
 cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil
 # The feed lane is unreadable: say so; nothing more comes from it.
 cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil
+# Ask for the cache lines and pages that the next frame will need; reads only, changes nothing, decides nothing.
+cdef void engine_prefetch(const EngineCore* e) noexcept nogil
 cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil
 cdef void engine_finish(EngineCore* e) noexcept nogil
 

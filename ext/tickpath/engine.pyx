@@ -13,9 +13,9 @@ from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
     BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init,
-    book_prefetch, book_qty_at,
+    book_prefetch, book_qty_at, prefetch,
 )
-from tickpath.market.instruments cimport instrument_add
+from tickpath.market.instruments cimport Instrument, instrument_add
 from tickpath.shm.histogram cimport histogram_record
 from tickpath.shm.ring cimport ring_commit, ring_publish, ring_publish_slots
 from tickpath.engine_state cimport engine_publish_state
@@ -32,7 +32,7 @@ from tickpath.trading.orders cimport (
     order_is_open, order_move, order_open, order_release, order_table_init, write_sequence,
 )
 from tickpath.trading.positions cimport position_apply_fill
-from tickpath.trading.risk cimport RATE_SLOTS, risk_check, risk_note_order
+from tickpath.trading.risk cimport RATE_SLOTS, InstrumentLimits, risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
     BOOK_GOOD, BOOK_STALE, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
@@ -829,6 +829,64 @@ cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil:
         (<CompiledStrategy>e.strategies[i]).on_start(&e.contexts[i])
     act_on_orders(e)
     ring_commit(e.ring)
+
+
+# ---- warming
+cdef inline void prefetch_bytes(const void* p, size_t size_bytes) noexcept nogil:
+    cdef size_t at = 0
+    while at < size_bytes + 63:
+        prefetch(<const char*>p + at)
+        at += 64
+
+
+cdef inline void prefetch_level(const Book* b, int side) noexcept nogil:
+    cdef int64_t best = b.sides[side].best_ticks & b.mask
+    prefetch_bytes(&b.sides[side].qty_lots[best - (best & 7)], 64)
+    prefetch(&b.sides[side].bits[best >> 6])
+    prefetch(&b.sides[side].summary[best >> 12])
+
+
+cdef void engine_prefetch(const EngineCore* e) noexcept nogil:
+    cdef int32_t i
+    cdef uint64_t k
+    cdef const RiskState* r = e.risk
+    cdef const OrderTable* orders = e.orders
+    prefetch_bytes(e, 256)
+    prefetch_bytes(&e.actions.items[0], 64)
+    prefetch(&e.actions.count)
+    prefetch(&e.timers.count)
+    prefetch_bytes(&e.risk, <size_t>(<const char*>(e + 1) - <const char*>&e.risk))
+    prefetch_bytes(e.ring, sizeof(RingWriter))
+    prefetch(e.ring.head)
+    for k in range(16):
+        prefetch(e.ring.slots + ((e.ring.next_seq + k) & e.ring.mask))
+    prefetch_bytes(e.decoder, 128)
+    prefetch_bytes(e.batch.slots, 32 * sizeof(Slot))
+    prefetch_bytes(e.instruments, 128)
+    prefetch(&e.instruments.count)
+    prefetch_bytes(r.limits + 64, 64)          # the fields behind the limits
+    prefetch(&r.sent_ns[r.sent_count % <uint64_t>r.max_orders_per_min])
+    prefetch_bytes(&orders.items[orders.next_ordinal & (ORDER_SLOTS - 1)], sizeof(Order))
+    prefetch_bytes(&orders.next_ordinal, 64)
+    prefetch(&orders.created_count)
+    prefetch_bytes(e.buffer, sizeof(EncodeBuffer))
+    for i in range(e.instruments.count):
+        prefetch_bytes(&e.instruments.items[i], sizeof(Instrument))
+        prefetch_bytes(&e.books[i], sizeof(Book))
+        prefetch_level(&e.books[i], SIDE_BIDS)
+        prefetch_level(&e.books[i], SIDE_ASKS)
+        prefetch_bytes(&e.tops[i], sizeof(Top))
+        prefetch_bytes(&e.signals[i], sizeof(SignalState))
+        prefetch_bytes(&r.limits[i], sizeof(InstrumentLimits))
+        prefetch_bytes(&e.account[i], sizeof(Position))
+        prefetch(&orders.open_count_by_instrument[i])
+        prefetch(&orders.open_buy_lots[i])
+        prefetch(&orders.open_sell_lots[i])
+    for i in range(e.strategy_count):
+        prefetch_bytes(&e.contexts[i], sizeof(StrategyContext))
+        prefetch(&e.strategies[i])
+        prefetch_bytes(e.strategies[i], 128)
+        prefetch_bytes(&e.positions[i * MAX_INSTRUMENTS + e.contexts[i].instrument], sizeof(Position))
 
 
 cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil:

@@ -2,14 +2,15 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from tickpath.decimal cimport ctz64
 from tickpath.engine cimport EngineCore
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_depth
 from tickpath.shm.state_page cimport (
     STATE_DEPTH, STATE_ORDERS, StateInstrument, StateOrder, StateOrders, StateStrategy, StateTotals, seqlock_write,
 )
-from tickpath.trading.orders cimport ORDER_SLOTS, Order, order_is_open
+from tickpath.trading.orders cimport ORDER_SLOTS, Order
 from tickpath.trading.positions cimport Position
-from tickpath.types cimport MAX_INSTRUMENTS, ORDER_INVALID
+from tickpath.types cimport MAX_INSTRUMENTS
 
 
 cdef void engine_publish_state(EngineCore* e) noexcept nogil:
@@ -82,30 +83,36 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
 
 cdef void publish_open_orders(EngineCore* e, StateStrategy* strategies) noexcept nogil:
     cdef StateOrders out
-    cdef StateOrder* row
-    cdef const Order* o
-    cdef uint64_t k, first = e.orders.next_ordinal
-    cdef int left = e.orders.open_count
+    cdef uint64_t w, word, bits, start = e.orders.next_ordinal & (ORDER_SLOTS - 1)
     memset(&out, 0, sizeof(StateOrders))
-    # From the slot behind the newest on, slots are in order of ordinal but for the few that were skipped.
-    for k in range(ORDER_SLOTS):
-        if left == 0:
-            break
-        o = &e.orders.items[(first + k) & (ORDER_SLOTS - 1)]
-        if o.ordinal == 0 or o.state == ORDER_INVALID or not order_is_open(o):
-            continue
-        left -= 1
-        strategies[o.strategy].open_orders += 1
-        out.total += 1
-        if out.count < STATE_ORDERS:
-            row = &out.items[out.count]
-            row.order_ordinal = o.ordinal
-            row.price_ticks = o.price_ticks
-            row.qty_lots = o.qty_lots
-            row.leaves_qty_lots = o.leaves_qty_lots
-            row.instrument = o.instrument
-            row.side = o.side
-            row.state = o.state
-            row.strategy = o.strategy
-            out.count += 1
+    # From the slot behind the newest on, around the table, slots are in order of ordinal but for the few that were skipped.
+    # The first word comes twice: its upper bits first, what is below them last.
+    for w in range(ORDER_SLOTS // 64 + 1):
+        word = ((start >> 6) + w) & (ORDER_SLOTS // 64 - 1)
+        bits = e.orders.open_slots[word]
+        if w == 0:
+            bits &= ~<uint64_t>0 << (start & 63)
+        elif w == ORDER_SLOTS // 64:
+            bits &= (<uint64_t>1 << (start & 63)) - 1
+        while bits != 0:
+            publish_open_order(&e.orders.items[(word << 6) + ctz64(bits)], &out, strategies)
+            bits &= bits - 1
     seqlock_write(&e.page.orders_seq, &e.page.orders, &out, sizeof(StateOrders))
+
+
+cdef inline void publish_open_order(const Order* o, StateOrders* out, StateStrategy* strategies) noexcept nogil:
+    cdef StateOrder* row
+    strategies[o.strategy].open_orders += 1
+    out.total += 1
+    if out.count == STATE_ORDERS:
+        return
+    row = &out.items[out.count]
+    out.count += 1
+    row.order_ordinal = o.ordinal
+    row.price_ticks = o.price_ticks
+    row.qty_lots = o.qty_lots
+    row.leaves_qty_lots = o.leaves_qty_lots
+    row.instrument = o.instrument
+    row.side = o.side
+    row.state = o.state
+    row.strategy = o.strategy

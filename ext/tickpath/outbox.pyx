@@ -7,7 +7,8 @@ from tickpath.types cimport (
 )
 
 
-cdef Outbox* outbox_new(Gateway inner, const uint64_t* ring_next_seq, int64_t max_hold_ns) noexcept nogil:
+cdef Outbox* outbox_new(Gateway inner, const uint64_t* ring_next_seq, int64_t max_hold_ns,
+                        bint holds_cancels) noexcept nogil:
     cdef Outbox* b = <Outbox*>calloc(1, sizeof(Outbox))
     if b == NULL:
         return NULL
@@ -18,6 +19,7 @@ cdef Outbox* outbox_new(Gateway inner, const uint64_t* ring_next_seq, int64_t ma
     b.inner = inner
     b.ring_next_seq = ring_next_seq
     b.max_hold_ns = max_hold_ns
+    b.holds_cancels = holds_cancels
     return b
 
 
@@ -31,7 +33,7 @@ cdef void outbox_send(void* self, const Order* o, bint is_cancel, EncodeBuffer* 
     cdef Outbox* b = <Outbox*>self
     cdef HeldRequest* h
     cdef uint64_t i
-    if is_cancel:
+    if is_cancel and not b.holds_cancels:
         for i in range(b.head, b.tail):
             h = &b.items[i & (OUTBOX_SLOTS - 1)]
             if h.order.ordinal == o.ordinal:
@@ -39,12 +41,14 @@ cdef void outbox_send(void* self, const Order* o, bint is_cancel, EncodeBuffer* 
                 return
         b.inner.send(b.inner.self, o, is_cancel, buffer, now_ns)
         return
-    # Every held order is open, and risk lets no more than half the order table be open: there is always room.
+    # Every held order is open, with at most one cancel, and risk lets no more than half the order table be open: there is
+    # always room.
     h = &b.items[b.tail & (OUTBOX_SLOTS - 1)]
     b.tail += 1
     h.needs_seq = b.ring_next_seq[0] - 1
     h.held_mono_ns = b.mono_ns
     h.withdrawn = 0
+    h.is_cancel = is_cancel
     h.order = o[0]
     h.buffer = buffer[0]
 
@@ -56,9 +60,9 @@ cdef bint outbox_release(Outbox* b, uint64_t synced_seq, int64_t now_ns, ExecRep
         h = &b.items[b.head & (OUTBOX_SLOTS - 1)]
         if unlikely(h.withdrawn):
             exec_type = EXEC_CANCELED
-        elif h.needs_seq <= synced_seq:
+        elif h.needs_seq <= synced_seq or h.is_cancel and b.mono_ns - h.held_mono_ns > b.max_hold_ns:
             b.head += 1
-            b.inner.send(b.inner.self, &h.order, False, &h.buffer, now_ns)
+            b.inner.send(b.inner.self, &h.order, h.is_cancel, &h.buffer, now_ns)
             continue
         elif b.mono_ns - h.held_mono_ns > b.max_hold_ns:
             exec_type = EXEC_EXPIRED

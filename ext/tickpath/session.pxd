@@ -10,6 +10,7 @@ from tickpath.types cimport CommandEvent, ExecReport, FrameEvent, Slot
 from tickpath.venues.batch cimport FrameView
 
 cdef enum: COMMANDS_PER_TURN = 16             # of a lane
+cdef enum: CANNED_FRAMES = 8
 
 cdef class Session:
     cdef readonly Engine engine
@@ -21,6 +22,7 @@ cdef class Session:
     cdef int32_t pending_wanted
     cdef Slot held_input[2]                   # a journaled input whose second slot has not come yet
     cdef bint held
+    cdef bint pausing
     cdef JournalGuard guard
     cdef bint guarded
     cdef object _journal_buffer
@@ -30,10 +32,16 @@ cdef class Session:
     cdef int lane_roles[16]
     cdef int lane_indexes[16]
     cdef int lane_count
+    cdef Session _shadow                      # an engine of its own that takes canned frames, for its code and branches
+    cdef list _canned
+    cdef FrameView canned[8]
+    cdef int canned_count
+    cdef uint64_t warm_count
     cdef list _lanes
     cdef readonly bint feed_ended
     cdef readonly uint64_t foreign_records    # records in a journal that cannot be an input: counted, never guessed
     # once a turn, between frames
+    cdef void _warm(self) noexcept nogil
     cdef int _between_frames(self) noexcept nogil
     cdef int _take_commands(self) noexcept nogil
     cdef void _look_at_journal(self) noexcept nogil

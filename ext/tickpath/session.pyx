@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
     Engine, EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
-    engine_report_feed_broken, engine_run_timers, engine_start,
+    engine_prefetch, engine_report_feed_broken, engine_run_timers, engine_start,
 )
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.clock cimport mono_now_ns
@@ -67,7 +67,7 @@ cdef class Session:
             self.core.gateway.send = send_to_sim
         self._lanes = []
         if hold_ns > 0:
-            self.outbox = outbox_new(self.core.gateway, &self.core.ring.next_seq, hold_ns)
+            self.outbox = outbox_new(self.core.gateway, &self.core.ring.next_seq, hold_ns, data_waits)
             if self.outbox == NULL:
                 raise MemoryError()
             self.waits_for_disk = data_waits
@@ -124,6 +124,8 @@ cdef class Session:
         if self.sim == NULL:
             return
         while True:
+            if self.pausing and outbox_held(self.outbox) > 0:
+                return
             sim_due = sim_next_due(self.sim)
             timer_due = engine_next_timer(self.core)
             if sim_due > ts_ns and timer_due > ts_ns:
@@ -146,6 +148,36 @@ cdef class Session:
         if records.type == EV_BOOK_DELTA and self.core.books[records.instrument].state != BOOK_GOOD:
             return
         sim_on_market(self.sim, records, count, records.ts_recv_ns)
+
+    # ---- warming
+    def shadow(self, Session other not None, canned):
+        """Let `other`, a session over memory of its own, take the `canned` frames (bytes) in turn, one at each warm(): the
+        code, branches and translations of the path stay warm, and nothing of ours changes."""
+        cdef const char* p
+        if len(canned) > CANNED_FRAMES:
+            raise ValueError(f"canned: expected at most {CANNED_FRAMES} frames, found {len(canned)}")
+        self._shadow = other
+        self._canned = [frame + bytes(FRAME_PADDING) for frame in canned]
+        self.canned_count = len(self._canned)
+        for i, frame in enumerate(self._canned):
+            p = frame
+            self.canned[i].data = p
+            self.canned[i].size = len(frame) - FRAME_PADDING
+            self.canned[i].instrument_hint = 0
+
+    def warm(self):
+        """What an idle turn does: a canned frame through the shadow, and our own memory into the cache."""
+        with nogil:
+            self._warm()
+
+    cdef void _warm(self) noexcept nogil:
+        cdef FrameView* frame
+        if self.canned_count > 0:
+            frame = &self.canned[self.warm_count % self.canned_count]
+            self.warm_count += 1
+            frame.ts_recv_ns = <int64_t>self.warm_count * 1000000
+            self._shadow._on_frame(frame)
+        engine_prefetch(self.core)
 
     # ---- between frames
     cdef int _between_frames(self) noexcept nogil:
@@ -172,11 +204,11 @@ cdef class Session:
     cdef int _take_commands(self) noexcept nogil:
         cdef LaneCommand asked
         cdef CommandEvent c
-        cdef int i, k, taken = 0
+        cdef int i, _k, taken = 0
         for i in range(self.lane_count):
-            for k in range(COMMANDS_PER_TURN):
+            for _k in range(COMMANDS_PER_TURN):
                 if not lane_try_take(self.lane_readers[i], <uint64_t*>&asked):
-                    lane_repair(self.lane_readers[i])
+                    lane_repair(self.lane_readers[i], self.lane_indexes[i], self.lane_roles[i])
                     break
                 memset(&c, 0, sizeof(CommandEvent))
                 c.ts_recv_ns = self.core.now_ns
@@ -236,6 +268,13 @@ cdef class Session:
                     self.core.totals.feed_ended = 1
                     feed_release(&lane.feed)
                     break
+                if self.waits_for_disk:
+                    # Time goes only as far as the first order that has to wait.
+                    self.pausing = True
+                    self._advance(lane.feed.entry.ts_recv_ns)
+                    self.pausing = False
+                    if outbox_held(self.outbox) > 0:
+                        break
                 frame.data = lane.feed.frame
                 frame.size = lane.feed.entry.frame_bytes
                 frame.ts_recv_ns = lane.feed.entry.ts_recv_ns
@@ -245,6 +284,8 @@ cdef class Session:
                 n += 1
             if n > 0 or commands > 0:
                 engine_publish_state(self.core)
+            elif self.canned_count > 0:
+                self._warm()
         return n + commands
 
     def on_frame(self, bytes data, int64_t ts_recv_ns, uint32_t instrument_hint=0xFFFFFFFF):
@@ -320,9 +361,9 @@ cdef class Session:
         return outbox_held(self.outbox) if self.outbox != NULL else 0
 
     @property
-    def journal_troubled(self):
-        """True while the journal does not let trading be NORMAL."""
-        return self.guarded and self.guard.allowed != TRADING_NORMAL
+    def journal_doubtful(self):
+        """True while the journal restricts trading or is over a quarter of the ring behind: it may have been restarted."""
+        return self.guarded and (self.guard.allowed != TRADING_NORMAL or self.guard.lag_slots > self.guard.slot_count >> 2)
 
     @property
     def sim_counters(self):

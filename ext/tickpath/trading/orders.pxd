@@ -38,6 +38,7 @@ cdef struct Order:
 cdef struct OrderTable:
     Order[4096] items
     uint64_t next_ordinal
+    uint64_t[64] open_slots           # bit n of word w: slot 64 w + n holds an open order
     int32_t open_count
     int32_t reserved
     int32_t[64] open_count_by_instrument

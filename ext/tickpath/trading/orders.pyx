@@ -36,6 +36,7 @@ cdef void order_open(OrderTable* t, Order* o) noexcept nogil:
     o.venue_order_id = 0
     o.acked = 0
     t.open_count += 1
+    t.open_slots[(o.ordinal & (ORDER_SLOTS - 1)) >> 6] |= <unsigned long long>1 << (o.ordinal & 63)
     t.open_count_by_instrument[o.instrument] += 1
     t.created_count += 1
     add_exposure(t, o, o.leaves_qty_lots)
@@ -44,6 +45,7 @@ cdef void order_open(OrderTable* t, Order* o) noexcept nogil:
 cdef void set_state(OrderTable* t, Order* o, uint8_t state) noexcept nogil:
     if order_is_open(o) and not state_is_open(state):
         t.open_count -= 1
+        t.open_slots[(o.ordinal & (ORDER_SLOTS - 1)) >> 6] &= ~(<unsigned long long>1 << (o.ordinal & 63))
         t.open_count_by_instrument[o.instrument] -= 1
         add_exposure(t, o, -o.leaves_qty_lots)
         o.leaves_qty_lots = 0

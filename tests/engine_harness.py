@@ -6,6 +6,7 @@ import numpy as np
 
 from tickpath.engine import Engine
 from tickpath.session import Session
+from tickpath.shm.feed_lane import FeedLaneWriter
 from tickpath.shm.ring import EventReader, EventWriter, records
 from tickpath.shm.state_page import StatePage
 from tickpath.trading import Strategy
@@ -54,9 +55,9 @@ class Scripted(Strategy):
 class Market:
     """An engine with one scripted strategy, a snapshot of 10 levels a side and a quote; `now_ms` is the feed's clock."""
 
-    def __init__(self, *, paper=None, max_orders_per_min=60000, max_data_age_ms=2000, state_buffer=None,
-                 **limits):
-        self.writer = EventWriter.local(1 << 16)
+    def __init__(self, *, paper=None, max_orders_per_min=60000, max_data_age_ms=2000, state_buffer=None, writer=None,
+                 session_options=None, **limits):
+        self.writer = EventWriter.local(1 << 16) if writer is None else writer
         spec = {
             "instance": "harness", "epoch": 1, "mode": "paper", "seed": 1, "stamps": True, "max_frame_bytes": 1 << 20,
             "bar_interval_ns": 10 ** 9, "imbalance_levels": 5, "ema_fast": 2, "ema_slow": 4,
@@ -64,7 +65,8 @@ class Market:
             "instruments": [{**LIMITS, **limits}],
             "strategies": [{"name": "scripted", "kind": "engine_harness:Scripted", "parameters": {}, "instrument": 0}]}
         self.engine = Engine(spec, self.writer, state_buffer)
-        self.session = Session(self.engine, {**PAPER, **(paper or {})})
+        self.session = Session(self.engine, {**PAPER, **(paper or {})}, **(session_options or {}))
+        self.feed, self.lane = FeedLaneWriter.local(1 << 16)
         self.strategy = self.engine.strategies[0].python_strategy
         self.now_ms, self.update_id, self.trade_id = 0, 100, 0
         rows = [",".join(f'["{100 + s * (k + (s > 0)) / 100 - (s < 0) / 100:.8f}","{10 + k}.00000000"]' for k in range(10))
@@ -74,6 +76,10 @@ class Market:
     def frame(self, text, ms=1):
         self.now_ms += ms
         return self.session.on_frame(text.encode(), self.now_ms * MS, 0)
+
+    def turn(self):
+        """What the engine's process does again and again: commands, the journal's state, waiting frames."""
+        return self.session.drain(self.lane)
 
     def quote(self, bid="99.99", bid_qty="10", ask="100.01", ask_qty="10", ms=1):
         self.update_id += 1
@@ -100,6 +106,10 @@ class Market:
     def cancel(self, ordinal):
         self.strategy.todo.append(lambda ctx: ctx.cancel(ordinal))
         self.quote()
+
+    def updates(self, ordinal):
+        """[(OrderState, Reason), …] that the strategy was told of an order."""
+        return [(s, r) for o, s, r in self.strategy.updates if o == ordinal]
 
     def states(self, ordinal):
         return [s for o, s, _ in self.strategy.updates if o == ordinal]

@@ -1,8 +1,8 @@
 """tickpathd: the engine's process. One thread, one writer, no disk, no log, no library that is not on the path.
 
 Started by `tickpath run` (or a unit) with the directory of a prepared run. It owns the event ring, the state page, the
-feed lane and the command lanes; it says `ready` on stdout once they exist, and ends when its feed ends or on SIGTERM or SIGINT (the run's
-sigterm_policy is done first). SIGUSR1 is the kill switch: halt, cancel everything, accept no order.
+feed lane and the command lanes; it says `ready` on stdout once they exist, and ends when its feed ends or on SIGTERM or
+SIGINT (the run's sigterm_policy is done first). SIGUSR1 is the kill switch: halt, cancel everything, accept no order.
 """
 import os
 
@@ -23,13 +23,16 @@ from tickpath.shm.lane import CommandLane, lane_bytes
 from tickpath.shm.ring import EventWriter, ring_bytes
 from tickpath.shm.segment import SegmentError, attach_segment, create_segment
 from tickpath.shm.state_page import state_page_bytes
+from tickpath.shm.words import load_word
 from tickpath.types import CommandKind, Role
 from tickpathd.engine_spec import engine_spec, paper_spec
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
+from tickpathd.warming import attach_shadow
 
 FRAMES_PER_TURN = 64          # then signals and sockets get their turn
 IDLE_SLEEP_S = 0.001          # poll = "sleep": how long an empty lane is left alone
+JOURNAL_STATE_OFFSET = 256    # in the journal's page, see journal_process.py
 JOURNAL_LOOK_INTERVAL_S = 0.1     # between two attempts to find a journal's page
 # Where the data waits for the journal a slow one costs time, not safety: only a really dead one may change decisions.
 DATA_DRIVEN_TIMEOUT_NS = 20_000_000_000
@@ -39,10 +42,16 @@ class EngineProcess:
     """The event loop around a Session."""
 
     def __init__(self, config, header):
+        self.config, self.header = config, header
+        self.segments = []
+        self.stop_requested = False
+        self.loop = None
+
+    def open(self):
+        """Make the segments and the engine. Errors: SegmentError, ValueError; what was made then is removed by close()."""
+        config, header = self.config, self.header
         name = config.instance.name
         epoch = header["epoch"]
-        self.config = config
-        self.segments = []
         storage = config.storage
         ring = self._segment(name, "ring", ring_bytes(storage.ring_slots), epoch, storage.ring_slots)
         state = self._segment(name, "state", state_page_bytes(), epoch)
@@ -56,6 +65,8 @@ class EngineProcess:
         if hold_ns and data_driven:
             hold_ns = max(hold_ns, DATA_DRIVEN_TIMEOUT_NS)
         self.session = Session(self.engine, paper_spec(config), hold_ns=hold_ns, data_waits=data_driven)
+        if config.latency.warming:
+            attach_shadow(self.session, spec, paper_spec(config))
         # Lanes in the order of their names: the index of a lane is part of the journal.
         for index, (lane_name, lane) in enumerate(sorted(config.lanes.items())):
             segment = self._segment(name, f"lane.{lane_name}", lane_bytes(lane.slots), epoch, lane.slots, mode=0o660,
@@ -67,8 +78,6 @@ class EngineProcess:
         self.next_journal_look_s = 0.0
         self.session.watch_journal(None, **self.guard)
         self.busy = config.instance.poll == "busy"
-        self.stop_requested = False
-        self.loop = None
 
     def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
         segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)
@@ -99,7 +108,7 @@ class EngineProcess:
 
     def _turn(self):
         handled = self.session.drain(self.lane, FRAMES_PER_TURN)
-        if self.journal_page is None or self.session.journal_troubled:
+        if self.journal_page is None or self.session.journal_doubtful:
             self._look_for_journal()
         if self.session.feed_ended or self.stop_requested or self.session.stopping:
             if self.session.held_orders and not self.stop_requested and not self.session.stopping:
@@ -121,8 +130,12 @@ class EngineProcess:
             page = attach_segment(self.config.instance.name, "journal")
         except SegmentError:
             return
-        if page.epoch != self.segments[0].epoch:
-            return                                                 # of a run before this one
+        known = self.journal_page
+        # Of a run before this one, the one we have, or one that is still reading what it wrote before it was killed.
+        if page.epoch != self.segments[0].epoch or known is not None and page.pid == known.pid \
+                or load_word(page.buffer, JOURNAL_STATE_OFFSET) == 0:
+            page.close()
+            return
         self.journal_page = page
         self.session.watch_journal(page.buffer, **self.guard)
 
@@ -131,6 +144,10 @@ class EngineProcess:
             leave = self.config.instance.sigterm_policy == "leave"
             if not self.session.stopping:
                 self.session.command(CommandKind.COMMAND_STOP, 0, 1 if leave else 0)
+            # What waits for the disk is sent or given up first: at most max_hold_ms.
+            while self.session.held_orders:
+                self.session.drain(self.lane, 0)
+                time.sleep(IDLE_SLEEP_S)
             self.session.settle()
         self.session.finish()
         self.loop.stop()
@@ -155,6 +172,7 @@ def main(argv=None):
                 raise RunError(f"instance.core: expected a processor this process may use, found "
                                f"{config.instance.core} ({e.strerror})") from None
         process = EngineProcess(config, header)
+        process.open()
         process.run(arguments.parent_pid)
     except (RunError, SegmentError, ValueError) as e:
         print(f"tickpathd: {e}", file=sys.stderr)

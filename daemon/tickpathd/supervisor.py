@@ -1,8 +1,10 @@
 """`tickpath run`: starts engine, journal and feeder in order, shows what goes on, ends them in order.
 
 Order of start: engine (owns the segments), journal (reads the ring from its first record), feeder. Order of end: feeder,
-engine (which does the SIGTERM policy and writes its last record), journal (which drains the ring). Whatever dies out of
-turn ends the run with one clear line; segments of a killed engine are removed only after the journal has drained them.
+engine (which does the SIGTERM policy and writes its last record), journal (which drains the ring). A journal that was killed
+is started again and goes on where it was; one whose disk failed leaves the engine running in CANCEL_ONLY, so that somebody
+still looks after open orders. Whatever else dies out of turn ends the run with one clear line; segments of a killed engine
+are removed only after the journal has drained them, if need be at the next start.
 """
 import contextlib
 import json
@@ -15,13 +17,19 @@ import time
 from decimal import Decimal
 
 from tickpath.capture import CaptureError, expand_capture
+from tickpath.shm.journal import JournalError
 from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
-from tickpathd.run_dir import InstanceLock, RunError, new_run
+from tickpath.shm.words import load_word
+from tickpathd.recovery import drain_stale_ring
+from tickpathd.run_dir import InstanceLock, RunError, new_run, state_dir
 
 START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 60.0
 REFRESH_S = 0.25
+JOURNAL_RESTARTS_MAX = 5
+# In the journal's page, see journal_process.py.
+JOURNAL_STATE_OFFSET, JOURNAL_RUNNING, JOURNAL_FAILED = 256, 1, 3
 
 
 class Child:
@@ -63,6 +71,8 @@ class Run:
         self.page = None
         self.problems = []
         self.asked = False
+        self.journal_restarts = 0
+        self.journal_lost = False
 
     def _on_signal(self, *_):
         self.stop_signals += 1
@@ -72,6 +82,7 @@ class Run:
         lock = InstanceLock(self.config)
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
+            self._recover()
             self.run_dir, self.epoch = new_run(self.config)
             self._start()
             self._watch()
@@ -81,12 +92,22 @@ class Run:
             for child in (self.feeder, self.engine, self.journal):
                 if child is not None and child.process.poll() is None:
                     child.kill()
-            for name in list_segments(self.name):
-                with contextlib.suppress(SegmentError):
-                    reclaim_if_stale(self.name, name.split(".", 2)[2])
+            self._remove_segments()
             for number, handler in previous.items():
                 signal.signal(number, handler)
             lock.release()
+
+    def _remove_segments(self):
+        """Of children that were killed. A ring that the journal has not drained to its end stays for the next start; without
+        a journal there was no feed, and nothing is in it. What another run left is not ours to remove."""
+        if self.engine is None:
+            return
+        drained = self.journal is None or self.journal.process.poll() == 0
+        for name in list_segments(self.name):
+            kind = name.split(".", 2)[2]
+            if drained or kind != "ring":
+                with contextlib.suppress(SegmentError):
+                    reclaim_if_stale(self.name, kind)
 
     # ---- start
     def _check_captures(self):
@@ -97,6 +118,16 @@ class Run:
             except CaptureError as e:
                 raise RunError(str(e)) from None
 
+    def _recover(self):
+        """What a killed engine left in its ring goes to its journal before anything new begins."""
+        try:
+            found = drain_stale_ring(state_dir(self.config), self.name)
+        except JournalError as e:
+            raise RunError(f"recovery of the last run: {e}") from None
+        if found is not None:
+            print(f"tickpath: the last run was killed: {found['appended_slots']} slots of its ring were appended to "
+                  f"{found['run_dir']}", file=sys.stderr, flush=True)
+
     def _start(self):
         self.engine = Child("tickpathd", "tickpathd.engine_process", "--run-dir", str(self.run_dir), "--parent-pid",
                             str(os.getpid()), pipe=True)
@@ -106,22 +137,30 @@ class Run:
             raise RunError(f"tickpathd: expected it to be ready within {START_TIMEOUT_S:.0f} s, found it "
                            f"{'ended' if self.engine.process.poll() is not None else 'silent'}; see the line above")
         self.page = StatePage.attach(self.name)
-        storage = self.config.storage
-        fsync_interval_ms = 0 if self.config.instance.durability == "disk" else storage.fsync_interval_ms
-        self.journal = Child("journal", "tickpathd.journal_process", "--instance", self.name,
-                             "--run-dir", str(self.run_dir),
-                             "--fsync-interval-ms", str(fsync_interval_ms), "--segment-mb", str(storage.segment_mb))
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                attach_segment(self.name, "journal").close()
-                break
-            except SegmentError:
-                if self.journal.process.poll() is not None or time.monotonic() > deadline:
-                    raise RunError("journal: expected it to follow the ring, found it ended; see the line above") from None
-                time.sleep(0.01)
+        self._start_journal()
+        self._wait_for_journal()
         self.feeder = Child("feeder", "tickpathd.feeder", "--run-dir", str(self.run_dir), "--parent-pid",
                             str(os.getpid()))
+
+    def _start_journal(self):
+        storage = self.config.storage
+        fsync_interval_ms = 0 if self.config.instance.durability == "disk" else storage.fsync_interval_ms
+        self.journal = Child("journal", "tickpathd.journal_process", "--instance", self.name, "--run-dir", str(self.run_dir),
+                             "--fsync-interval-ms", str(fsync_interval_ms), "--segment-mb", str(storage.segment_mb))
+
+    def _wait_for_journal(self):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            with contextlib.suppress(SegmentError), attach_segment(self.name, "journal") as page:
+                state = load_word(page.buffer, JOURNAL_STATE_OFFSET)
+                if state == JOURNAL_RUNNING and page.epoch == self.epoch:
+                    return
+                if state == JOURNAL_FAILED and page.epoch == self.epoch:
+                    raise RunError("journal: expected it to follow the ring, found it failed; see the line above")
+            if self.journal.process.poll() is not None or time.monotonic() > deadline:
+                raise RunError("journal: expected it to follow the ring, found it "
+                               f"{'silent' if self.journal.process.poll() is None else 'ended; see the line above'}")
+            time.sleep(0.01)
 
     # ---- middle
     def _watch(self):
@@ -133,9 +172,7 @@ class Run:
                 self.on_refresh(self.page)
             late = end is not None and time.monotonic() > end
             if self.journal.process.poll() is not None and self.engine.process.poll() is None:
-                # Nothing records what the engine does: it may not go on.
-                self.problems.append("journal: expected it to run as long as the engine, found it ended")
-                late = True
+                self._on_journal_ended(self.journal.process.returncode)
             if self.feeder.process.poll() not in (None, 0) and self.engine.process.poll() is None:
                 late = True            # the feed broke off: what came is traded to its end
             if (self.stop_signals or late) and not self.asked:
@@ -145,6 +182,18 @@ class Run:
             if self.stop_signals > 1:
                 self.problems.append("stopped at once by a second signal: open orders were not cancelled in order")
                 self.engine.kill()
+
+    def _on_journal_ended(self, code):
+        if code < 0 and self.journal_restarts < JOURNAL_RESTARTS_MAX:
+            self.journal_restarts += 1
+            print(f"tickpath: journal: expected it to run as long as the engine, found it ended by signal {-code}: started "
+                  "again, it goes on where it was", file=sys.stderr, flush=True)
+            self._start_journal()
+        elif not self.journal_lost:
+            self.journal_lost = True
+            self.problems.append("journal: expected it to run as long as the engine, found it ended: no order is placed any "
+                                 "more (CANCEL_ONLY), and what came since is not recorded")
+            print(f"tickpath: {self.problems[-1]}", file=sys.stderr, flush=True)
 
     # ---- end
     def _end(self):

@@ -1,24 +1,23 @@
 """Processes that are killed, stopped, started twice: the run ends in order, or says in one line why it could not."""
 
-import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from process_harness import DEMO, Started, alive, children, tickpath, until
 from tickpath.shm.journal import JournalReader
-from tickpath.shm.segment import SegmentError, attach_segment, list_segments
-from tickpath.shm.state_page import StatePage
+from tickpath.shm.ring import EventReader
+from tickpath.shm.segment import attach_segment, list_segments
+from tickpath.shm.words import load_word
 from tickpath.types import EventType, TradingState
 
-ROOT = Path(__file__).resolve().parents[2]
-DEMO = ROOT / "config" / "paper-demo.toml"
 DONE, FAILED = 0, 1
 # What the contract promises of `run --json`.
 KEYS = {
@@ -35,115 +34,6 @@ KEYS = {
     "journal",
     "latency",
 }
-
-
-def tickpath(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tickpathd.cli", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
-
-
-def children(pid):
-    """{module name: pid} of a process's children."""
-    found = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            with contextlib.suppress(OSError):
-                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-                if "-m" in words:
-                    found[words[words.index("-m") + 1].split(".")[-1]] = int(child)
-    return found
-
-
-def until(condition, what, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(SegmentError, OSError):
-            if value := condition():
-                return value
-        time.sleep(0.02)
-    raise AssertionError(f"expected {what} within {seconds} s")
-
-
-class Started:
-    """A run at the recorded pace whose processes are known; ends with the test."""
-
-    def __init__(self, storage, name, *more):
-        self.name = name
-        settings = (f"storage.dir={storage}", f"instance.name={name}", *more)
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tickpathd.cli",
-                "run",
-                "-c",
-                str(DEMO),
-                "--json",
-                *(o for s in settings for o in (("--set", s) if not s.startswith("--") else s.split(" "))),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.pids = {}
-
-    def trading(self, frames=200):
-        """Wait until it trades: all processes there, frames handled, an order sent."""
-        self.pids = until(lambda: len(c := children(self.process.pid)) == 3 and c, "three processes")
-        until(lambda: self.totals()["frames"] >= frames and self.totals()["orders"] > 0, "frames and an order")
-        return self
-
-    def page(self):
-        return StatePage.attach(self.name)
-
-    def totals(self):
-        return self.page().totals()
-
-    def end(self, seconds=60):
-        """(exit code, JSON or None, stderr) once it has ended, with nothing left behind."""
-        out, err = self.process.communicate(timeout=seconds)
-        assert list_segments(self.name) == []
-        assert [role for role, pid in self.pids.items() if alive(pid)] == []
-        assert "Traceback" not in err
-        return self.process.returncode, json.loads(out) if out else None, err
-
-    def stop(self):
-        pids = {**self.pids, **(children(self.process.pid) if self.process.poll() is None else {})}
-        for pid in (self.process.pid, *pids.values()):
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
-        self.process.communicate()
-
-
-@pytest.fixture
-def start(tmp_path, request):
-    runs = []
-
-    def launch(*more, name=None):
-        run = Started(tmp_path, name or f"proc{os.getpid()}n{abs(hash(request.node.name)) % 10**6}", *more)
-        runs.append(run)
-        return run
-
-    yield launch
-    for run in runs:
-        run.stop()
-        # Whatever a failed test left: the next start of the same name would reclaim it as well.
-        for segment in list_segments(run.name):
-            with contextlib.suppress(OSError):
-                os.unlink("/dev/shm" + segment)
 
 
 def journal_of(tmp_path, run):
@@ -198,13 +88,64 @@ def test_killed_engine_ends_the_run_with_one_line_and_leaves_a_journal_that_repl
     assert not result["orderly"] and result["outputs"] > 0
 
 
-def test_killed_journal_ends_the_run_in_order_and_is_named(start, tmp_path):
+def test_killed_journal_is_started_again_and_nothing_is_missing(start, tmp_path):
+    run = start("venues.binance.pace=recorded").trading()
+    for _ in range(2):
+        killed = children(run.process.pid)["journal_process"]
+        os.kill(killed, signal.SIGKILL)
+        again = until(lambda k=killed: (p := children(run.process.pid).get("journal_process")) != k and p, "another journal")
+        until(lambda p=again: attach_segment(run.name, "journal").pid == p, "its page")
+        written = load_word(attach_segment(run.name, "journal").buffer, 128)
+        until(lambda w=written: load_word(attach_segment(run.name, "journal").buffer, 128) > w, "it to write on")
+    until(lambda: run.totals()["trading_state"] == TradingState.TRADING_NORMAL, "normal trading")
+    run.process.send_signal(signal.SIGTERM)
+    code, summary, err = run.end()
+    assert code == DONE, err
+    assert len([line for line in err.splitlines() if "journal" in line and "signal 9" in line]) == 2
+    result = verified(journal_of(tmp_path, run))
+    assert result["orderly"] and result["output_hash"] == summary["output_hash"]
+    slots = slots_of(journal_of(tmp_path, run))
+    assert (np.diff(slots["seq"]) == 1).all() and slots["seq"][0] == 1
+
+
+def test_killed_engine_and_journal_lose_nothing_that_reached_the_ring(start, tmp_path):
     run = start().trading()
-    os.kill(run.pids["journal_process"], signal.SIGKILL)
-    code, _, err = run.end()
-    assert code == FAILED
-    assert any("journal" in line and "ended" in line for line in err.splitlines()), err
-    assert verified(journal_of(tmp_path, run))["events"] > 0
+    os.kill(run.pids["journal_process"], signal.SIGSTOP)
+    ring = EventReader.attach(run.name, 1)
+    written = load_word(attach_segment(run.name, "journal").buffer, 128)
+    until(lambda: ring.head > written + 100, "a hundred slots that the journal has not read")
+    for pid in (run.pids["engine_process"], run.process.pid, *run.pids.values()):
+        os.kill(pid, signal.SIGSTOP)                       # so that none of them notices the end of another
+    for pid in (run.process.pid, *run.pids.values()):
+        os.kill(pid, signal.SIGKILL)
+    run.process.wait(10)
+    until(lambda: not any(alive(pid) for pid in run.pids.values()), "all processes dead")
+    left = ring.read(1 << 20)
+    (journal,) = (tmp_path / run.name / "runs").iterdir()
+    again = Started(tmp_path, run.name, "venues.binance.pace=fast")
+    code, _, err = again.end()
+    assert code == DONE, err
+    appended = re.search(r"the last run was killed: (\d+) slots of its ring were appended", err)
+    assert appended and int(appended[1]) > 100, err
+    slots = slots_of(journal)
+    assert len(slots) >= len(left) - 1 and slots.tobytes() == left[:len(slots)].tobytes()
+    assert not verified(journal)["orderly"]
+
+
+def test_a_ring_that_cannot_be_drained_stops_every_start_and_stays(start, tmp_path):
+    name = f"left{os.getpid()}"
+    code = ("import os, sys\nfrom tickpath.shm.ring import EventWriter, ring_bytes\nfrom tickpath.shm.segment import create_segment\n"
+            "EventWriter(create_segment(sys.argv[1], 'ring', ring_bytes(65536), epoch=7, slot_count=65536).buffer)\n"
+            "os.kill(os.getpid(), 9)")
+    assert subprocess.run([sys.executable, "-c", code, name], timeout=60).returncode == -signal.SIGKILL
+    try:
+        for _ in range(2):
+            result = tickpath("run", "-c", DEMO, "--set", f"storage.dir={tmp_path}", "--set", f"instance.name={name}")
+            assert result.returncode == FAILED and "Traceback" not in result.stderr
+            assert "expected the run directory" in result.stderr and "the ring is left as it is" in result.stderr
+            assert list_segments(name) == [f"/tickpath.{name}.ring"]
+    finally:
+        os.unlink(f"/dev/shm/tickpath.{name}.ring")
 
 
 def test_killed_feeder_ends_the_run_and_is_named(start, tmp_path):

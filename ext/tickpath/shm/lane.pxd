@@ -46,8 +46,8 @@ cdef class CommandLane:
     cdef int guard                    # see bus_guard.h
     cdef object _buffer
 
-# Write `taken` again where the client has overwritten it. Hot enough for once a turn.
-cdef void lane_repair(LaneReader* r) noexcept nogil
+# Write `taken`, index and role again where the client has overwritten them. Hot enough for once a turn.
+cdef void lane_repair(LaneReader* r, uint64_t index, uint64_t role) noexcept nogil
 
 # ---- the client's end
 cdef class CommandClient:

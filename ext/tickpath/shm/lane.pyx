@@ -15,17 +15,20 @@ import time
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 from tickpath.shm.atomics cimport load_acquire_u64, load_relaxed_u64, store_relaxed_u64, store_release_u64
-from tickpath.types cimport COMMAND_REPEATED, EV_COMMAND, INSTRUMENT_NONE, MAX_LANES, PRICE_TICKS_NONE, Reason
+from tickpath.types cimport COMMAND_REPEATED, EV_COMMAND, MAX_LANES, PRICE_TICKS_NONE
 
 from tickpath.shm.ring import EventReader, records
 from tickpath.shm.segment import SHM_DIR, SegmentError, attach_segment, segment_name
+from tickpath.types import Reason
 
 cdef extern from "bus_guard.h":
     int bus_guard_add(const void* start, size_t size_bytes)
     bint bus_guard_is_broken(int range)
 
+cdef enum: TAKEN_OFFSET = 128
+cdef enum: INDEX_OFFSET = 192
+cdef enum: ROLE_OFFSET = 256
 LANES_MAX = MAX_LANES
-TAKEN_OFFSET, INDEX_OFFSET, ROLE_OFFSET = 128, 192, 256
 ANSWERS_HELD = 1024               # by a client that does not ask for them
 
 
@@ -58,7 +61,9 @@ cdef uint64_t _slot_count(Py_ssize_t size_bytes) except 0:
     return slots
 
 
-cdef void lane_repair(LaneReader* r) noexcept nogil:
+cdef void lane_repair(LaneReader* r, uint64_t index, uint64_t role) noexcept nogil:
+    store_relaxed_u64(r.taken + (INDEX_OFFSET - TAKEN_OFFSET) // 8, index)
+    store_relaxed_u64(r.taken + (ROLE_OFFSET - TAKEN_OFFSET) // 8, role)
     if load_relaxed_u64(r.taken) != r.next_seq - 1:
         store_release_u64(r.taken, r.next_seq - 1)                             # K3, see K4
 
@@ -80,8 +85,7 @@ cdef class CommandLane:
         self.lane.taken = <uint64_t*>&memory[TAKEN_OFFSET]
         self.lane.mask = slots - 1
         self.lane.next_seq = 1
-        store_relaxed_u64(<uint64_t*>&memory[INDEX_OFFSET], index)
-        store_relaxed_u64(<uint64_t*>&memory[ROLE_OFFSET], role)
+        lane_repair(&self.lane, index, role)
         self.guard = bus_guard_add(&memory[0], memory.shape[0])
 
     @property
@@ -103,7 +107,6 @@ cdef class CommandClient:
     """
     def __cinit__(self, str instance, str lane):
         cdef uint8_t[::1] memory
-        cdef uint64_t i
         name = segment_name(instance, f"lane.{lane}")
         self._segment = attach_segment(instance, f"lane.{lane}", writable=True)
         # The lock goes with the process: a dead client's lane is free at once.
@@ -150,7 +153,7 @@ cdef class CommandClient:
         if not lane_try_push(&self.lane, <const uint64_t*>&c):
             raise LaneFull(f"lane {self.name!r}: expected room for a command, found all {self.lane.mask + 1} slots waiting")
         if request_id >= self._next_request_id:
-            self._next_request_id = request_id + 1
+            self._next_request_id = min(request_id + 1, 2 ** 64 - 1)
         return request_id
 
     def wait(self, request_id, double timeout_s=1.0):

@@ -34,6 +34,7 @@ HEADER = struct.Struct("<8sIIQQQQQQ64s")
 HEADER_BYTES = 128
 KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4, "lane": 5}
 MADV_POPULATE_WRITE = 23          # <asm-generic/mman-common.h>, Linux 5.14; not in Python's mmap
+UNFINISHED = ".new-"              # and a pid, behind the name of a segment that is still being made
 SHM_DIR = "/dev/shm"              # where Linux keeps POSIX shared memory (shm_overview(7))
 
 
@@ -42,11 +43,14 @@ class SegmentError(Exception):
 
 
 def process_start_ticks(pid):
-    """Start time of a process in clock ticks since boot, or None when there is no such process."""
+    """Start time of a process in clock ticks since boot, or None when there is no such process.
+
+    Errors: OSError when nobody can tell (no file handle left): a living owner must not pass for a dead one.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as f:
             stat = f.read()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     # The command name, in parentheses, may hold spaces: count fields behind its closing one.
     fields = stat[stat.rindex(b")") + 2:].split()
@@ -109,9 +113,12 @@ def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o
     pid = os.getpid()
     pid_start = process_start_ticks(pid)
     reclaim_if_stale(instance, kind)
-    unfinished = f"{name}.new-{pid}"
+    unfinished = f"{name}{UNFINISHED}{pid}"
     with contextlib.suppress(posix_ipc.ExistentialError):
         posix_ipc.unlink_shared_memory(unfinished)         # of a process that had our pid and was killed here
+    for left in list_segments(instance):
+        if left.startswith(name + UNFINISHED):
+            reclaim_if_stale(instance, left.split(".", 2)[2])
     shm = posix_ipc.SharedMemory(unfinished, posix_ipc.O_CREX, mode=mode)
     try:
         if group:
@@ -195,12 +202,14 @@ def check_header(mapping, name, kind, size_bytes):
                                   ("size", size_bytes, size)):
         if expected != found:
             raise SegmentError(f"{name}: {what}: expected {expected}, found {found}")
-    return kind, pid, pid_start, epoch, slot_count, instance.rstrip(b"\0").decode()
+    return kind, pid, pid_start, epoch, slot_count, instance.rstrip(b"\0").decode(errors="replace")
 
 
 def reclaim_if_stale(instance, kind):
     """Remove a segment whose owner is dead; True when one was removed."""
     name = segment_name(instance, kind)
+    if UNFINISHED in kind and process_start_ticks(int(kind.split(UNFINISHED)[1])) is not None:
+        return False                                       # somebody is making it just now
     try:
         shm = posix_ipc.SharedMemory(name, flags=0, read_only=True)
     except posix_ipc.ExistentialError:

@@ -237,3 +237,30 @@ def test_more_memory_than_there_is_is_refused_at_creation(instance):
     with pytest.raises(SegmentError, match=r"expected \d+ bytes of shared memory, found"):
         create_segment(instance, "ring", 1 << 50)
     assert list_segments(instance) == []
+
+
+def test_what_a_killed_maker_left_unfinished_is_removed_by_the_next_one(instance):
+    code = ("import os, sys\nfrom tickpath.shm import segment\n"
+            "segment._map_reserved = lambda *a: os.kill(os.getpid(), 9)\nsegment.create_segment(sys.argv[1], 'ring', 8192)")
+    assert subprocess.run([sys.executable, "-c", code, instance], timeout=60).returncode == -signal.SIGKILL
+    assert [".new-" in name for name in list_segments(instance)] == [True]
+    with create_segment(instance, "ring", 8192) as made:
+        assert list_segments(instance) == [made.name]
+    assert list_segments(instance) == []
+
+
+def test_an_unfinished_segment_of_a_living_maker_is_left_alone(instance):
+    path = f"/dev/shm/tickpath.{instance}.ring.new-{os.getppid()}"
+    with open(path, "wb"):
+        pass
+    try:
+        with create_segment(instance, "ring", 8192):
+            assert os.path.exists(path)
+    finally:
+        os.unlink(path)
+
+
+def test_pages_are_there_when_the_segment_is(instance):
+    with create_segment(instance, "ring", 1 << 22) as made:
+        assert os.stat("/dev/shm" + made.name).st_blocks * 512 >= 1 << 22
+        made.buffer[:] = bytes(1 << 22)

@@ -7,9 +7,15 @@ level); `aggTrade`, `depth20` (10 + 10 levels) and `executionReport` are generat
 Figures come from the LatencyEvent of each order, so they are what the running system measures. Unit: ns, own code only;
 the frames of one turn follow each other at once (warm).
 
+`…_cold_2m`, `…_cold_48m`: generated messages, one a turn; before each, 2 or 48 MiB of other memory are read and written on
+the same core. `…_cold_48m_warmed`: with the engine's warming pass (idle turns) behind that.
+
+`instructions`: of one generated frame of that kind, counted by scripts/instructions.py where valgrind is installed, else the
+stored figure; `decode_floor_instructions`: what a hand-written AVX2 scanner needs for such a message.
+
 Floor: scripts/floors/path.c, plain C on the same frames in the same run.
 """
-import random
+import mmap
 import struct
 import subprocess
 import sys
@@ -18,6 +24,7 @@ import tempfile
 import numpy as np
 
 import benchlib
+import instructions
 from tickpath.capture import read_capture
 from tickpath.clock import calibrate_cycles_per_ns
 from tickpath.engine import Engine
@@ -26,9 +33,17 @@ from tickpath.shm.feed_lane import FeedLaneWriter
 from tickpath.shm.ring import EventReader, EventWriter, records
 from tickpath.shm.state_page import StatePage
 from tickpath.types import EventType
+from tickpathd.warming import attach_shadow
 
 RING_SLOTS = 1 << 21
 LANE_BYTES = 1 << 26
+GENERATED_FRAMES = 30_000
+# case suffix: (bytes of other memory, frames). The first frames of a run are not counted: they touch pages for the first time.
+COLD = {"cold_2m": (2 << 20, 3000), "cold_48m": (48 << 20, 300)}
+COLD_SKIPPED = 20
+COLD_ROUNDS = 2
+# AVX2 scanner of fixed key order and eight decimals, callgrind, instructions a message of this kind.
+DECODE_FLOOR_INSTRUCTIONS = {"bookTicker": 464, "aggTrade": 551, "depth20": 3360}
 
 
 def measure(frames, strategy, parameters, cycles_per_ns, stamps=True):
@@ -58,70 +73,72 @@ def measure(frames, strategy, parameters, cycles_per_ns, stamps=True):
     return ns[from_frame], first[from_frame], frame_events[from_frame], steps
 
 
-def generated(seed=7, n=30000):
-    """Messages the captures do not hold, around one price, 1 ms apart: {case: [(bytes, ts)]}, each behind a snapshot."""
-    r = random.Random(seed)
-    snapshot = b'{"lastUpdateId":1000,"bids":[["61000.00000000","1.00000000"]],"asks":[["61000.01000000","1.00000000"]]}'
-    cases = {"aggTrade": [(snapshot, 0)], "depth20": [(snapshot, 0)], "executionReport": [(snapshot, 0)]}
-    for i in range(n):
-        t, ms = (i + 1) * 1_000_000, 1723161255342 + i
-        qty = f"{r.lognormvariate(-2, 1):.5f}000"
-        cases["aggTrade"].append((
-            f'{{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":{ms},"s":"BTCUSDT","a":{3_512_000_000 + i},'
-            f'"p":"{61000 + r.randrange(200) / 100:.8f}","q":"{qty}","f":{5_123_000_000 + 3 * i},"l":{5_123_000_002 + 3 * i},'
-            f'"T":{ms - 1},"m":{r.choice(("true", "false"))},"M":true}}}}'.encode(), t))
-        rows = [",".join(f'["{61000 + sign * (k + (sign > 0)) / 100:.8f}","{r.lognormvariate(-2, 2) + 0.00001:.5f}000"]'
-                         for k in range(10)) for sign in (-1, 1)]
-        cases["depth20"].append((
-            f'{{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":{ms},"s":"BTCUSDT","U":{1001 + 31 * i},'
-            f'"u":{1031 + 31 * i},"b":[{rows[0]}],"a":[{rows[1]}]}}}}'.encode(), t))
-    return cases
-
-
-def execution_reports(n, prefix):
-    """Reports of our own orders: a fill of each order that the strategy places on the fill before."""
-    for i in range(1, n + 1):
-        ms = 1723161255342 + i
-        yield (f'{{"e":"executionReport","E":{ms},"s":"BTCUSDT","c":"{prefix}{base32(i)}","S":"BUY","o":"LIMIT","f":"IOC",'
-               f'"q":"0.00100000","p":"60999.95000000","P":"0.00000000","F":"0.00000000","g":-1,"C":"","x":"TRADE","X":"FILLED",'
-               f'"r":"NONE","i":{34_293_153_000 + i},"l":"0.00100000","z":"0.00100000","L":"60999.95000000","n":"0.06100000",'
-               f'"N":"USDT","T":{ms - 1},"t":{4_512_345_678 + i},"I":{78_641_984_000 + i},"w":false,"m":true,"M":false,'
-               f'"O":{ms - 900},"Z":"61.00000000","Y":"61.00000000","Q":"0.00000000","W":{ms - 900}}}').encode()
-
-
-def base32(v):
-    out = ""
-    for _ in range(6):
-        out = "0123456789abcdefghijklmnopqrstuv"[v & 31] + out
-        v >>= 5
-    return out
+def generated(kind, n):
+    """Messages of a kind behind their snapshot, 1 ms apart: [(bytes, ts_recv_ns)]."""
+    messages = [instructions.SNAPSHOT, *instructions.frames(kind, n)]
+    return [(data, i * instructions.FRAME_SPACING_NS) for i, data in enumerate(messages)]
 
 
 def measure_reports(n, cycles_per_ns):
     """Each report fills the order before and makes the strategy place the next: replies come from us, not from the venue."""
-    from tickpath.trading.orders import client_order_prefix
     writer = EventWriter.local(RING_SLOTS)
-    session = Session(Engine(benchlib.spec("every_event", {"order_qty_lots": 1000, "offset_ticks": 5}), writer))
-    snapshot = b'{"lastUpdateId":1000,"bids":[["61000.00000000","1.00000000"]],"asks":[["61000.01000000","1.00000000"]]}'
+    session = Session(Engine(benchlib.spec("every_event", instructions.EVERY_EVENT), writer))
     lane_writer, lane = FeedLaneWriter.local(LANE_BYTES)
-    lane_writer.try_write(snapshot, 0, 0)
-    for i, data in enumerate(execution_reports(n, client_order_prefix("bench", 1))):
-        lane_writer.try_write(data, (i + 1) * 1_000_000, 0)
+    for data, ts_recv_ns in generated("executionReport", n):
+        lane_writer.try_write(data, ts_recv_ns, 0)
     while session.drain(lane, 1 << 20):
         pass
     latency = records(EventReader(writer.buffer, 1).read(RING_SLOTS), EventType.EV_LATENCY)
     return latency["frame_to_order_cycles"][1:] / cycles_per_ns
 
 
-def floor(frames, cycles_per_ns):
-    program = benchlib.build_floor("path")
+def other_memory(size_bytes):
+    """Memory in small pages, so that touching it also costs the engine its address translations: every 64th byte of it."""
+    memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)[::64]
+
+
+def measure_cold(kind, evict_bytes, n, cycles_per_ns, *, warmed=False):
+    """ns of the order of each frame; before each frame `evict_bytes` of other memory are read and written on this core.
+
+    The frame is written to the lane behind that, as a socket would: its bytes are warm, all else is not. What is due before
+    the frame (replies of the simulated venue to the last order) is done before the memory is touched, so that it warms
+    nothing. warmed: the engine's warming pass runs between the two, as in idle turns.
+    """
+    writer = EventWriter.local(1 << 16)
+    paper = None if kind == "executionReport" else benchlib.PAPER
+    session = Session(Engine(benchlib.spec("every_event", instructions.EVERY_EVENT), writer), paper)
+    turns = attach_shadow(session, benchlib.spec("every_event", instructions.EVERY_EVENT), benchlib.PAPER) if warmed else 0
+    lane_writer, lane = FeedLaneWriter.local(1 << 20)
+    other = other_memory(evict_bytes)
+    reader = EventReader(writer.buffer, 1)
+    found = []
+    for data, ts_recv_ns in generated(kind, n + COLD_SKIPPED):
+        session.clock(ts_recv_ns - 1)
+        np.add(other, 1, out=other)
+        for _ in range(turns):
+            session.warm()
+        lane_writer.try_write(data, ts_recv_ns, 0)
+        session.drain(lane, 1)
+        latency = records(reader.read(1 << 12), EventType.EV_LATENCY)
+        if len(latency) != 1 or latency["receive_start_cycles"][0] == 0:
+            raise RuntimeError(f"{kind}: expected one order of each frame, found {len(latency)}")
+        found.append(int(latency["frame_to_order_cycles"][0]))
+    return np.array(found[1 + COLD_SKIPPED:]) / cycles_per_ns
+
+
+def floor(program, frames, cycles_per_ns, evict_bytes=0):
+    """{kind: percentiles} of plain C on the same frames."""
     with tempfile.NamedTemporaryFile() as f:
         for data, _ in frames:
             kind = 1 if b"@bookTicker" in data[:40] else 2 if b"@trade" in data[:40] else None
             if kind:
                 f.write(struct.pack("<II", kind, len(data)) + data)
         f.flush()
-        lines = subprocess.run([str(program), f.name], capture_output=True, text=True, check=True).stdout.splitlines()
+        command = [str(program), f.name, str(evict_bytes)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     result = {}
     for line in lines[:-1]:
         kind, n, *values = map(int, line.split())
@@ -131,43 +148,85 @@ def floor(frames, cycles_per_ns):
     return result
 
 
+def warm_round(frames, cycles_per_ns):
+    """({case: ns}, steps) of every case whose frames follow each other at once."""
+    ns, first, events, steps = measure(frames, "every_event", instructions.EVERY_EVENT, cycles_per_ns)
+    depth = first == EventType.EV_BOOK_DELTA
+    found = {"bookTicker": ns[first == EventType.EV_QUOTE], "trade": ns[first == EventType.EV_TRADE],
+             "bookTicker+trade": ns[~depth], "depth_capture": ns[depth],
+             "depth_capture_excess": ns[depth] - 30.0 * events[depth]}
+    maker = {"order_qty_lots": 1000, "max_position_lots": 20000, "skew_ticks_per_lot": 0.0005, "requote_ticks": 1,
+             "imbalance_ticks": 20.0}
+    ns, first, _, _ = measure(frames, "market_maker", maker, cycles_per_ns)
+    found["market_making"] = ns[first != EventType.EV_BOOK_DELTA]
+    for kind in ("aggTrade", "depth20"):
+        ns, _, _, _ = measure(generated(kind, GENERATED_FRAMES), "every_event", instructions.EVERY_EVENT, cycles_per_ns)
+        found[kind] = ns[1:]
+    found["executionReport"] = measure_reports(GENERATED_FRAMES, cycles_per_ns)
+    return found, steps
+
+
+def cold_round(cycles_per_ns):
+    found = {}
+    for kind in instructions.KINDS:
+        for suffix, (evict_bytes, n) in COLD.items():
+            found[f"{kind}_{suffix}"] = measure_cold(kind, evict_bytes, n, cycles_per_ns)
+            if suffix == "cold_48m":
+                found[f"{kind}_{suffix}_warmed"] = measure_cold(kind, evict_bytes, n, cycles_per_ns, warmed=True)
+    return found
+
+
+def floor_round(program, frames, cycles_per_ns):
+    """{case: percentiles} of the floor, which knows bookTicker and trade."""
+    found = floor(program, frames, cycles_per_ns)
+    for suffix, (evict_bytes, n) in COLD.items():
+        for kind in ("bookTicker", "trade"):
+            messages = generated("bookTicker", 1)[1:] + generated(kind, n + COLD_SKIPPED)[1:]
+            found[f"{kind}_{suffix}"] = floor(program, messages, cycles_per_ns, evict_bytes)[kind]
+    return found
+
+
+def kept_best(best, found, p50):
+    """Keep of each case the round with the lowest median."""
+    for name, values in found.items():
+        if name not in best or p50(values) < p50(best[name]):
+            best[name] = values
+
+
 def main():
     options = benchlib.arguments(__doc__).parse_args()
+    counted, origin = instructions.for_cases()
     benchlib.pin(options.core)
     cycles_per_ns = calibrate_cycles_per_ns(200_000_000)
     frames = [(f.data, f.ts_recv_ns) for path in benchlib.CAPTURES for f in read_capture(path)]
-    every = {"order_qty_lots": 1000, "offset_ticks": 5}
-    maker = {"order_qty_lots": 1000, "max_position_lots": 20000, "skew_ticks_per_lot": 0.0005, "requote_ticks": 1,
-             "imbalance_ticks": 20.0}
-    best, floors, steps = {}, None, {}
-    for _ in range(options.rounds):
-        ns, first, events, steps = measure(frames, "every_event", every, cycles_per_ns)
-        depth = first == EventType.EV_BOOK_DELTA
-        round_ = {"bookTicker": ns[first == EventType.EV_QUOTE], "trade": ns[first == EventType.EV_TRADE],
-                  "bookTicker+trade": ns[~depth], "depth_capture": ns[depth],
-                  "depth_capture_excess": ns[depth] - 30.0 * events[depth]}
-        ns, first, _, _ = measure(frames, "market_maker", maker, cycles_per_ns)
-        round_["market_making"] = ns[first != EventType.EV_BOOK_DELTA]
-        for name, messages in generated().items():
-            if name != "executionReport":
-                ns, first, _, _ = measure(messages, "every_event", every, cycles_per_ns)
-                round_[name] = ns[1:]
-        round_["executionReport"] = measure_reports(30000, cycles_per_ns)
-        found = floor(frames, cycles_per_ns)
-        for name, values in round_.items():
-            if name not in best or np.median(values) < np.median(best[name]):
-                best[name] = values
-        if floors is None or found["bookTicker"]["p50"] < floors["bookTicker"]["p50"]:
-            floors = found
+    program = benchlib.build_floor("path")
+    best, floors, steps = {}, {}, {}
+    for number in range(options.rounds):
+        found, steps = warm_round(frames, cycles_per_ns)
+        kept_best(best, found, np.median)
+        if number < COLD_ROUNDS:
+            kept_best(best, cold_round(cycles_per_ns), np.median)
+            kept_best(floors, floor_round(program, frames, cycles_per_ns), lambda p: p["p50"])
+        else:
+            kept_best(floors, floor(program, frames, cycles_per_ns), lambda p: p["p50"])
     cases = []
     for name, values in best.items():
         case = {"case": name, "unit": "ns", **benchlib.percentiles(values), "peers": {}}
-        if name in floors:
-            case["floor"] = floors[name]
-            case["ratio_to_floor"] = round(case["p50"] / floors[name]["p50"], 2)
+        kind = name.split("_cold_")[0]
+        same_path = floors.get(name) or floors.get(name.removesuffix("_warmed"))
+        if same_path:
+            case["floor"] = same_path
+            case["ratio_to_floor"] = round(case["p50"] / same_path["p50"], 2)
+        if kind in counted:
+            case["instructions"] = {**counted[kind], "origin": origin}
+        if kind in DECODE_FLOOR_INSTRUCTIONS:
+            case["decode_floor_instructions"] = DECODE_FLOOR_INSTRUCTIONS[kind]
         cases.append(case)
+    missing = []
+    if origin != "counted":
+        missing.append(f"valgrind: instructions are {origin}")
     benchlib.finish({"name": "bench_frame_to_order", "machine": benchlib.machine(), "rounds": options.rounds, "cases": cases,
-                     "steps": {k: v for k, v in steps.items() if k not in ("ack", "fill")}, "missing": []}, options.json)
+                     "steps": {k: v for k, v in steps.items() if k not in ("ack", "fill")}, "missing": missing}, options.json)
     return 0
 
 

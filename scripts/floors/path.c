@@ -2,7 +2,9 @@
    Hand scanner (fixed key order, 1e-8 integers), top of book, eight risk checks, a 64-byte ring slot for the input and one
    for the order, the order's text. No simdjson fallback, no state machine, no per-step stamps: two rdtsc a frame.
 
-   Build: cc -O3 -march=<the build's> path.c -o path      Run: ./path FRAMES     (see bench_frame_to_order.py)
+   Build: cc -O3 -march=<the build's> path.c -o path      Run: ./path FRAMES [EVICT_BYTES]     (see bench_frame_to_order.py)
+   EVICT_BYTES: other memory that is read and written before each frame; the frame itself is then copied to a receive buffer,
+   as a socket would, and is warm.
    FRAMES holds, for each frame: uint32 kind, uint32 size, bytes, padded to 64 behind the last.
    Prints one line a kind: kind n p50 p99 p999 max (cycles), then the checksum. */
 #include <stdint.h>
@@ -85,8 +87,11 @@ static inline int order(int64_t price, int64_t qty, int64_t now) {
 static int cmp(const void *a, const void *b) { uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b; return (x > y) - (x < y); }
 
 int main(int argc, char **argv) {
+  const long evict_bytes = argc > 2 ? atol(argv[2]) : 0;
+  volatile char *other = malloc(evict_bytes + 1);
+  memset((void *)other, 1, evict_bytes + 1);
   FILE *f = argc > 1 ? fopen(argv[1], "rb") : NULL;
-  if (!f) { fprintf(stderr, "usage: path FRAMES\n"); return 2; }
+  if (!f) { fprintf(stderr, "usage: path FRAMES [EVICT_BYTES]\n"); return 2; }
   fseek(f, 0, SEEK_END); long size = ftell(f); rewind(f);
   char *data = malloc(size + 64);
   if (fread(data, 1, size, f) != (size_t)size) return 1;
@@ -97,6 +102,13 @@ int main(int argc, char **argv) {
     const char *p = data + i + 8; i += 8 + bytes;
     int64_t v[5];
     static int64_t clock_ns = 1723161254087891268ll;
+    if (evict_bytes) {
+      static char received[4096];
+      for (long j = 0; j < evict_bytes; j += 64) other[j]++;
+      if (bytes > sizeof received - 64) continue;
+      memcpy(received, p, bytes);
+      p = received;
+    }
     uint64_t t0 = __rdtsc();
     int got = scan(p, v);
     if (got == 1) { bid = v[1]; bidq = v[2]; ask = v[3]; askq = v[4]; }

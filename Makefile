@@ -1,7 +1,7 @@
 # tickpath: every target makes .venv when missing and rebuilds what changed; nothing needs to be done before.
 #   make run [SHORT=1]   paper trading on the recorded feed; SHORT=1 as fast as it goes
 #   make test            all tests but the soaks
-#   make check           linters over Python and Cython
+#   make check           linters, the models of the shared-memory protocols, instructions per frame against the stored ones
 #   make bench [PEERS=1] benchmarks, one JSON file each under var/bench
 #   make soak            long runs
 #   make clean           everything that was built or recorded
@@ -43,11 +43,15 @@ run: $(BUILT)
 	$(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast)
 
 test: $(BUILT)
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
 
 check: $(BUILT)
 	$(BIN)/ruff check ext daemon scripts tests examples setup.py
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint ext
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint ext scripts tests
+	@if command -v spin >/dev/null || [ "$$TICKPATH_REQUIRE_TOOLS" = 1 ]; then $(BIN)/python tests/models/check_models.py; \
+	  else echo "tickpath: models not checked: spin is missing. Run: apt-get install spin"; fi
+	@if command -v valgrind >/dev/null || [ "$$TICKPATH_REQUIRE_TOOLS" = 1 ]; then $(BIN)/python scripts/instructions.py --check; \
+	  else echo "tickpath: instructions not counted: valgrind is missing. Run: apt-get install valgrind"; fi
 
 bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 	@mkdir -p var/bench
@@ -55,7 +59,7 @@ bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 
 .venv-peers/.deps:
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --disable-pip-version-check -q hftbacktest==2.4.4
+	.venv-peers/bin/python -m pip install --disable-pip-version-check -q hftbacktest==2.4.4 pyzmq==27.3.0
 	@touch $@
 
 soak: $(BUILT)

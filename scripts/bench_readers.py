@@ -7,6 +7,9 @@ one that is killed (SIGKILL) half-way. Unit: ns of frame to order, from each ord
 median over the runs of either kind. The cycle counter moves in steps of 10 ns, more than the 3 % that are the target: a
 run's p50 is the mean of its middle fifth.
 
+The control: eight processes that are as busy and attached to nothing. Where the host runs both processors on one physical
+core, whatever runs on the other one slows the engine; that is no reader's doing, and shows in the control alike.
+
 `instructions`: of one frame with and without readers (callgrind on the engine's process): equal, for there is no code that
 could tell the two apart; what is left are cache lines that readers pull away.
 """
@@ -32,10 +35,12 @@ from tickpath.shm.segment import create_segment
 from tickpath.shm.state_page import StatePage, state_page_bytes
 from tickpath.types import SLOT_DTYPE, EventType
 
-RUNS = 10
-FRAMES = 20_000
-RING_SLOTS = 1 << 19
+RUNS = 30
+FRAMES = 8_000
+RING_SLOTS = 1 << 18
+WARM_UP_RUNS = 5              # a lap of the ring: every page and every line touched
 READERS = ("copy",) * 5 + ("python", "stopped", "killed")
+BUSY = ("busy",) * 6 + ("stopped-busy", "killed-busy")      # the control: as busy, attached to nothing
 TARGET_RATIO = 1.03
 
 
@@ -49,6 +54,11 @@ def segments(instance):
 
 # ---- a reader's process
 def read_for_ever(kind, instance):
+    if kind.endswith("busy"):
+        print("reading", flush=True)
+        memory = np.zeros((1 << 14, 64), np.uint8)
+        while True:
+            memory.copy()
     reader = EventReader.attach(instance)
     page = StatePage.attach(instance)
     print("reading", flush=True)
@@ -68,12 +78,12 @@ def read_for_ever(kind, instance):
 class Readers:
     """The eight readers of an instance; all are gone when the block ends."""
 
-    def __init__(self, instance, core):
-        self.instance, self.core, self.processes = instance, core, {}
+    def __init__(self, instance, core, kinds=READERS):
+        self.instance, self.core, self.kinds, self.processes = instance, core, kinds, {}
 
     def __enter__(self):
         try:
-            for i, kind in enumerate(READERS):
+            for i, kind in enumerate(self.kinds):
                 command = [sys.executable, __file__, "--reader", kind, "--instance", self.instance, "--core", str(self.core)]
                 self.processes[f"{kind}{i}"] = subprocess.Popen(command, stdout=subprocess.PIPE)
             for name, process in self.processes.items():
@@ -100,27 +110,38 @@ class Readers:
 
 
 # ---- the engine's process
-def run(messages, cycles_per_ns, reader_core):
-    """p50 ns of one run; reader_core None: without readers."""
-    instance = f"bench-readers-{os.getpid()}"
-    with contextlib.ExitStack() as stack:
-        writer, page = stack.enter_context(segments(instance))
-        session = Session(Engine(benchlib.spec("every_event", instructions.EVERY_EVENT), writer, page), benchlib.PAPER)
-        lane_writer, lane = FeedLaneWriter.local(1 << 23)
-        for i, data in enumerate([instructions.SNAPSHOT, *messages]):
-            if not lane_writer.try_write(data, i * instructions.FRAME_SPACING_NS, 0):
+class MeasuredEngine:
+    """One engine over one ring for all runs: what differs between two runs is the readers, not where its memory lies."""
+
+    def __init__(self, writer, page, cycles_per_ns):
+        self.session = Session(Engine(benchlib.spec("every_event", instructions.EVERY_EVENT), writer, page), benchlib.PAPER)
+        self.lane_writer, self.lane = FeedLaneWriter.local(1 << 23)
+        self.own = EventReader(writer.buffer, 1)
+        self.cycles_per_ns = cycles_per_ns
+        self.frames = 0
+        self.take([instructions.SNAPSHOT])
+        self.session.drain(self.lane, 1)
+
+    def take(self, messages):
+        for data in messages:
+            if not self.lane_writer.try_write(data, self.frames * instructions.FRAME_SPACING_NS, 0):
                 raise RuntimeError("the feed lane is too small for the messages")
-        readers = stack.enter_context(Readers(instance, reader_core)) if reader_core is not None else None
+            self.frames += 1
+
+    def run(self, messages, readers=None):
+        """p50 ns of one run."""
+        while len(self.own.read(1 << 16)):
+            pass
+        self.take(messages)
         for turn in range(len(messages) // 64 + 1):
-            session.drain(lane, 64)
+            self.session.drain(self.lane, 64)
             if readers is not None and turn == len(messages) // 128:
                 readers.half_way()
-        own = EventReader(writer.buffer, 1)
-        latency = records(own.read(RING_SLOTS), EventType.EV_LATENCY)
-        if own.missed_slots or len(latency) < len(messages):
+        latency = records(self.own.read(RING_SLOTS), EventType.EV_LATENCY)
+        if self.own.missed_slots or len(latency) != len(messages):
             raise RuntimeError(f"expected {len(messages)} orders in the ring, found {len(latency)}")
-        ordered = np.sort(latency["frame_to_order_cycles"][1:])
-        return float(ordered[len(ordered) * 2 // 5:len(ordered) * 3 // 5].mean()) / cycles_per_ns
+        ordered = np.sort(latency["frame_to_order_cycles"])
+        return float(ordered[len(ordered) * 2 // 5:len(ordered) * 3 // 5].mean()) / self.cycles_per_ns
 
 
 # ---- instructions
@@ -164,7 +185,7 @@ def count_instructions(reader_core):
 
 def main():
     parser = benchlib.arguments(__doc__)
-    parser.add_argument("--reader", choices=sorted(set(READERS)), help="be a reader (used by the benchmark itself)")
+    parser.add_argument("--reader", choices=sorted({*READERS, *BUSY}), help="be a reader (used by the benchmark itself)")
     parser.add_argument("--instance")
     parser.add_argument("--counted", action="store_true", help="be the counted engine (used by the benchmark itself)")
     options = parser.parse_args()
@@ -182,23 +203,35 @@ def main():
     counted = count_instructions(reader_core) if instructions.available() else None
     benchlib.pin(options.core)
     cycles_per_ns = calibrate_cycles_per_ns(200_000_000)
-    messages = instructions.frames("bookTicker", FRAMES)
-    run(messages, cycles_per_ns, None)                          # first touch of everything
-    p50s = {0: [], 8: []}
-    for _ in range(RUNS):
-        p50s[0].append(run(messages, cycles_per_ns, None))
-        p50s[8].append(run(messages, cycles_per_ns, reader_core))
+    messages = instructions.frames("bookTicker", FRAMES * (3 * RUNS + WARM_UP_RUNS))
+    parts = iter([messages[i:i + FRAMES] for i in range(0, len(messages), FRAMES)])
+    p50s = {"0 readers": [], "8 readers": [], "8 busy processes": []}
+    kinds = {"8 readers": READERS, "8 busy processes": BUSY}
+    instance = f"bench-readers-{os.getpid()}"
+    with segments(instance) as (writer, page):
+        engine = MeasuredEngine(writer, page, cycles_per_ns)
+        for _ in range(WARM_UP_RUNS):
+            engine.run(next(parts))
+        for n in range(RUNS):
+            names = list(p50s)
+            for name in names[n % 3:] + names[:n % 3]:          # in turns, so that a drift of the machine favours none
+                with contextlib.ExitStack() as stack:
+                    others = stack.enter_context(Readers(instance, reader_core, kinds[name])) if name in kinds else None
+                    p50s[name].append(engine.run(next(parts), others))
     cases = []
-    for count, values in p50s.items():
-        case = {"case": f"frame_to_order, {count} readers", "unit": "ns", "n": len(values),
+    for name, values in p50s.items():
+        case = {"case": f"frame_to_order, {name}", "unit": "ns", "n": len(values),
                 "p50": round(float(np.median(values)), 1), "best": round(min(values), 1),
                 "runs": [round(v, 1) for v in values], "peers": {}}
-        if counted:
-            case["instructions"] = counted[str(count)]
+        if counted and name in ("0 readers", "8 readers"):
+            case["instructions"] = counted[name[0]]
         cases.append(case)
     ratio = cases[1]["p50"] / cases[0]["p50"]
+    control = cases[1]["p50"] / cases[2]["p50"]
     result = {"name": "bench_readers", "machine": benchlib.machine(), "runs": RUNS, "frames": FRAMES, "cases": cases,
-              "ratio": round(ratio, 4), "ratio_of_best": round(cases[1]["best"] / cases[0]["best"], 4),
+              "ratio": round(ratio, 4), "ratio_to_busy": round(control, 4),
+              "ratio_of_pairs": round(float(np.median(np.array(p50s["8 readers"]) / np.array(p50s["0 readers"]))), 4),
+              "ratio_of_best": round(cases[1]["best"] / cases[0]["best"], 4),
               "target_ratio": TARGET_RATIO, "within_target": ratio <= TARGET_RATIO,
               "instructions_equal": None if counted is None else counted["0"]["instructions"] == counted["8"]["instructions"],
               "missing": [] if counted else ["valgrind: no instruction counts"]}
@@ -206,7 +239,8 @@ def main():
         print(json.dumps(result))
     else:
         benchlib.finish(result, False)
-        print(f"ratio of medians {ratio:.3f} (target {TARGET_RATIO}), of bests {result['ratio_of_best']:.3f}")
+        print(f"ratio of medians {ratio:.3f} (target {TARGET_RATIO}), to 8 busy processes that read nothing {control:.3f}, "
+              f"of bests {result['ratio_of_best']:.3f}")
     return 0
 
 

@@ -17,7 +17,7 @@ from tickpath.market.book cimport (
 )
 from tickpath.market.instruments cimport Instrument, instrument_add
 from tickpath.shm.histogram cimport histogram_record
-from tickpath.shm.ring cimport ring_commit, ring_publish, ring_publish_slots
+from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish, ring_publish_slots
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.shm.state_page cimport (
     STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER, STEP_ORDER, STEP_RECEIVE, STEP_RISK,
@@ -75,6 +75,7 @@ cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil:
     cdef int status
     engine_run_timers(e, frame.ts_recv_ns)                                     # those due before this input come first
     e.stamps.start = cycles_now()
+    ring_prefetch(e.ring)
     receive(e, frame, &head)                                                   # 1 receive
     e.stamps.receive = stamp(e)
     status = binance_decode(e.decoder, frame, &e.batch)                        # 2 decode

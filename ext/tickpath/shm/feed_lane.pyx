@@ -1,13 +1,11 @@
 """The feed lane from Python: FeedLaneWriter in a feeder process, FeedLaneReader held by the engine."""
-import mmap
-
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 from tickpath.shm.atomics cimport load_acquire_u64, store_release_u64
 from tickpath.types cimport unlikely
 
-from tickpath.shm.segment import SegmentError
+from tickpath.shm.segment import SegmentError, private_memory
 
 HEADER_SIZE = FEED_HEADER_BYTES
 
@@ -103,7 +101,7 @@ cdef class FeedLaneWriter:
     @staticmethod
     def local(data_bytes):
         """A lane in private memory, with its reader: (writer, reader)."""
-        memory = mmap.mmap(-1, feed_lane_bytes(data_bytes), flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
+        memory = private_memory(feed_lane_bytes(data_bytes))
         return FeedLaneWriter(memory), FeedLaneReader(memory)
 
     @property

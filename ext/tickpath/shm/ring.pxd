@@ -33,6 +33,7 @@ cdef extern from "ring.h" nogil:
     uint64_t ring_publish(RingWriter* w, const void* source) noexcept
     uint64_t ring_publish_slots(RingWriter* w, const void* source, long count) noexcept
     void ring_commit(RingWriter* w) noexcept
+    void ring_prefetch(const RingWriter* w) noexcept
     # ---- readers
     long ring_read(RingReader* r, void* out, long max_slots) noexcept
 

@@ -3,15 +3,13 @@
 `EventReader.attach("demo").read()` returns the next slots as a NumPy structured array; `records(slots, EV_TRADE)`
 picks one record type out of it. `view()` is the ring's memory itself, without a copy, for readers that check `seq`.
 """
-import mmap
-
 import numpy as np
 
 from libc.stdint cimport uint8_t
 from tickpath.shm.atomics cimport load_acquire_u64, load_relaxed_u64, store_relaxed_u64, store_release_u64
 from tickpath.types cimport SLOT_BYTES
 
-from tickpath.shm.segment import SegmentError, attach_segment
+from tickpath.shm.segment import SegmentError, attach_segment, private_memory
 from tickpath.types import DTYPES, SLOT_COUNTS, SLOT_DTYPE
 
 HEADER_SIZE = RING_HEADER_BYTES
@@ -54,7 +52,7 @@ cdef class EventWriter:
     @staticmethod
     def local(slot_count):
         """A ring in private memory (replay, backtest)."""
-        return EventWriter(mmap.mmap(-1, ring_bytes(slot_count), flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
+        return EventWriter(private_memory(ring_bytes(slot_count)))
 
     @property
     def next_seq(self):

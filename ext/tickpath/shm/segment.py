@@ -156,6 +156,15 @@ def _map_reserved(fd, name, size_bytes):
     return mapping
 
 
+def private_memory(size_bytes):
+    """Zeroed memory of this process alone (a mapping), in huge pages where the kernel gives them, every page in place."""
+    mapping = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for advice in (mmap.MADV_HUGEPAGE, MADV_POPULATE_WRITE):
+        with contextlib.suppress(OSError):                 # a kernel without them: pages come when they are touched
+            mapping.madvise(advice)
+    return mapping
+
+
 def _give_to_group(fd, name, group):
     try:
         os.fchown(fd, -1, grp.getgrnam(group).gr_gid)

@@ -24,9 +24,11 @@ def block(directory):
              "from first to last frame. The floor is plain C on the same frames in the same run.", "",
              "| case | n | p50 ns | p99 ns | p99.9 ns | floor p50 ns |", "|---|---|---|---|---|---|"]
     for c in path["cases"]:
-        floor = c["floor"]["p50"] if c.get("floor") else "-"
+        floor = f"{c['floor']['p50']:.0f}" if c.get("floor") else "-"
         lines.append(f"| {c['case']} | {c['n']:,} | {c['p50']:.0f} | {c['p99']:.0f} | {c['p999']:.0f} | {floor} |")
-    lines += ["", "`depth_capture_excess` is what a recorded depth message takes beyond 30 ns for each of its levels.", "",
+    lines += ["", "`depth_capture_excess` is what a recorded depth message takes beyond 30 ns for each of its levels.",
+              "`_cold_2m`, `_cold_48m`: after 2 and 48 MiB of other memory between two frames; `_warmed`: with the idle turns",
+              "that the daemon takes between frames (`latency.warming`).", "",
               "| step | n | p50 ns | p99 ns |", "|---|---|---|---|"]
     for step, s in path["steps"].items():
         lines.append(f"| {step} | {s['n']:,} | {s['p50_ns']:.0f} | {s['p99_ns']:.0f} |")
@@ -37,6 +39,20 @@ def block(directory):
         peer = c["peers"].get("hftbacktest")
         other = f"{peer['per_s'] / 1e6:.1f} ({peer['version']})" if peer else "-"
         lines.append(f"| {c['case']} | {c['per_s'] / 1e6:.1f} | {other} |")
+    lines += ["", "Parts, each against plain C (the floor) and its peers in the same run:", "",
+              "| case | unit | p50 | floor | ratio to floor | peers p50 |", "|---|---|---|---|---|---|"]
+    for name in ("decode", "book", "risk", "ring", "journal"):
+        for c in load(directory, f"bench_{name}")["cases"]:
+            floor, ratio = c.get("floor"), c.get("ratio_to_floor")
+            floor = f"{floor['p50']:.1f}" if isinstance(floor, dict) and "p50" in floor else "-"
+            peers = ", ".join(f"{peer} {p['p50']:,.0f}" for peer, p in c.get("peers", {}).items()) or "-"
+            lines.append(f"| {name} {c['case']} | {c['unit']} | {c['p50']:.1f} | {floor} | {ratio or '-'} | {peers} |")
+    readers = load(directory, "bench_readers")
+    none, eight = readers["cases"][:2]
+    counted = "equal" if readers["instructions_equal"] else "not counted"
+    lines += ["", f"Eight readers of ring and state page, one stopped and one killed half-way: p50 {eight['p50']:.1f} ns against",
+              f"{none['p50']:.1f} ns without any (median of {readers['runs']} alternated runs, ratio {readers['ratio']:.3f}); "
+              f"instructions a frame {counted}."]
     return "\n".join(lines)
 
 

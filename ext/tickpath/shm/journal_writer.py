@@ -371,6 +371,10 @@ class JournalWriter:
             raise JournalDiskError(self.run_dir, "open", e) from None
 
     def _begin_segment(self, number, first_ts_ns):
+        if self._segment is not None:
+            # The one place that waits for the disk: the new file's name may be on it at once, and a power cut must not leave
+            # a torn segment with a successor, which is damage to every reader.
+            self._segment.sync()
         segment = OpenSegment(self.run_dir, number, flags=os.O_CREAT | os.O_EXCL)
         try:
             segment.reserve(self._segment_max_bytes)

@@ -181,6 +181,8 @@ def test_lost_doubled_and_swapped_slots_in_a_block_are_detected(journals, data, 
         return
     payload = b"".join(rearranged(data.draw, slots))
     head = raw[offsets[k]:begin]
+    if end == len(raw) and number == journal.last and len(payload) < end - begin and not checksums_fit:
+        return                             # the file ends inside its last block: a torn tail, as of a crash
     if checksums_fit:
         # Not what a disk does: somebody made the block anew. The sequences in the slots still tell, or the chain.
         block, _ = unpack_block_header(head, 0)

@@ -253,11 +253,13 @@ def check_huge_pages(root):
     memory = meminfo_bytes(root)
     pool = (f"{memory['HugePages_Total']} of {bytes_text(memory['Hugepagesize'])}, {memory['HugePages_Free']} free"
             if {"HugePages_Total", "HugePages_Free", "Hugepagesize"} <= memory.keys() else "none in this kernel")
-    path = Path(root, "sys/kernel/mm/transparent_hugepage/shmem_enabled")
-    shmem = chosen(read_text(path))
-    found = f"shmem_enabled {shmem}; pool {pool} (this version uses none of it)"
-    if shmem in ("never", "deny"):
-        return Check("huge pages", WARN, f"{found}: the ring is mapped in 4 KiB pages", f"echo advise > {path}")
+    # shmem_enabled rules what has no mount (memfd, SysV); segments stand on the tmpfs of /dev/shm, with an option of its own.
+    mounts = [line.split() for line in read_text(Path(root, "proc/mounts")).splitlines()]
+    options = next((m[3].split(",") for m in reversed(mounts) if len(m) > 3 and m[1] == "/dev/shm"), [])
+    huge = next((o.removeprefix("huge=") for o in options if o.startswith("huge=")), "never")
+    found = f"/dev/shm huge={huge}; pool {pool} (this version uses none of it)"
+    if huge == "never":
+        return Check("huge pages", WARN, f"{found}: the ring is mapped in 4 KiB pages", "mount -o remount,huge=advise /dev/shm")
     return Check("huge pages", OK, found)
 
 

@@ -104,7 +104,7 @@ class Segment:
 
 def create_segment(instance, kind, size_bytes, *, epoch=0, slot_count=0, mode=0o640, group=""):
     """Create and own a segment; its pages are reserved and touched now, so that a full file system fails here, and they are
-    huge pages where the kernel gives them (transparent_hugepage/shmem_enabled = advise or always).
+    huge pages where /dev/shm is mounted with huge=advise or always.
 
     A segment of the same name whose owner is dead is removed first; one whose owner lives raises SegmentError.
     """

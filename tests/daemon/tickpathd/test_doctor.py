@@ -133,14 +133,14 @@ def test_clock_discipline_is_read_from_the_kernel():
 
 # ---- memory
 
-@pytest.mark.parametrize("text, status", [("always within_size [advise] never deny force", "ok"),
-                                          ("always within_size advise [never] deny force", "warn")])
-def test_shared_memory_without_huge_pages_is_warned_about_and_the_pool_is_shown(tree, text, status):
+@pytest.mark.parametrize("options, status", [("rw,relatime,size=100k,huge=advise", "ok"), ("rw,huge=always", "ok"),
+                                             ("rw,relatime", "warn"), ("rw,huge=never,size=1k", "warn")])
+def test_shared_memory_without_huge_pages_is_warned_about_and_the_pool_is_shown(tree, options, status):
     root = tree({"proc/meminfo": "HugePages_Total:       4\nHugePages_Free:        3\nHugepagesize:       2048 kB\n",
-                 f"{THP}/shmem_enabled": f"{text}\n"})
+                 "proc/mounts": f"proc /proc proc rw 0 0\ntmpfs /dev/shm tmpfs {options} 0 0\n"})
     check = doctor.check_huge_pages(root)
     assert check.status == status and "4 of 2.0 MiB, 3 free" in check.found
-    assert check.advice == ("" if status == "ok" else f"echo advise > {root}/{THP}/shmem_enabled")
+    assert check.advice == ("" if status == "ok" else "mount -o remount,huge=advise /dev/shm")
 
 
 @pytest.mark.parametrize("text, status", [("[always] madvise never", "warn"), ("always [madvise] never", "ok")])

@@ -264,3 +264,17 @@ def test_pages_are_there_when_the_segment_is(instance):
     with create_segment(instance, "ring", 1 << 22) as made:
         assert os.stat("/dev/shm" + made.name).st_blocks * 512 >= 1 << 22
         made.buffer[:] = bytes(1 << 22)
+
+
+def test_pages_are_huge_where_the_file_system_gives_them(instance):
+    # In a mount namespace of its own, so that nothing of the machine changes.
+    code = ("import sys\nfrom tickpath.shm.segment import create_segment\n"
+            "with create_segment(sys.argv[1], 'ring', (1 << 24) + 4096) as made:\n"
+            "    text = open('/proc/self/smaps').read()\n"
+            "    print(text[text.index(made.name):].split('ShmemPmdMapped:')[1].split()[0])")
+    script = f'mount -t tmpfs -o huge=advise,size=64m tmpfs /dev/shm && exec "{sys.executable}" -c "$1" "$2"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", code, instance], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        text = f"a tmpfs with huge pages needs root and the kernel's transparent huge pages: {done.stderr.strip()}"
+        pytest.fail(text) if os.environ.get("TICKPATH_REQUIRE_TOOLS") == "1" else pytest.skip(text)
+    assert int(done.stdout) == 16384, "16 MiB of the segment in huge pages, kB"

@@ -98,11 +98,11 @@ class Run:
             lock.release()
 
     def _remove_segments(self):
-        """Of children that were killed. A ring that the journal has not drained to its end stays for the next start; without
-        a journal there was no feed, and nothing is in it. What another run left is not ours to remove."""
+        """Of children that were killed. A ring that the journal has not drained to its end stays for the next start; where no
+        feed was begun nothing is in it. What another run left is not ours to remove."""
         if self.engine is None:
             return
-        drained = self.journal is None or self.journal.process.poll() == 0
+        drained = self.feeder is None or self.journal.process.poll() == 0
         for name in list_segments(self.name):
             kind = name.split(".", 2)[2]
             if drained or kind != "ring":

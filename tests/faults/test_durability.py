@@ -1,6 +1,7 @@
 """Rows F66 to F73 on a whole run: whatever the disk does to the journal, no order is placed that nobody records, cancels go on,
 market data goes on, and the operator is told within five seconds."""
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -9,11 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from process_harness import tickpath, until
+from process_harness import DEMO, tickpath, until
 from tickpath.shm.journal import JournalReader
 from tickpath.shm.lane import CommandClient
 from tickpath.shm.ring import EventReader, records
-from tickpath.shm.segment import attach_segment
+from tickpath.shm.segment import attach_segment, list_segments
 from tickpath.shm.words import load_word
 from tickpath.types import CommandKind, EventType, ExecType, Reason, TradingState
 
@@ -177,3 +178,43 @@ def test_both_durabilities_decide_alike_on_a_capture(start):
         assert code == 0, err
         hashes.append(summary["output_hash"])
     assert hashes[0] == hashes[1]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk("1m"): a file system of that size."""
+    made = []
+
+    def mount(size):
+        point = tmp_path / f"disk{len(made)}"
+        point.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(point)], capture_output=True, text=True)
+        if done.returncode:
+            text = f"mounting a file system needs root: {done.stderr.strip()}"
+            pytest.fail(text) if os.environ.get("TICKPATH_REQUIRE_TOOLS") == "1" else pytest.skip(text)
+        made.append(point)
+        return point
+    yield mount
+    for point in made:
+        subprocess.run(["umount", "-l", str(point)], check=False)
+
+
+def test_disk_that_is_full_at_the_start_ends_the_run_with_a_line_and_leaves_nothing(small_disk):
+    for _ in range(2):
+        name = f"full{os.getpid()}"
+        result = tickpath("run", "-c", DEMO, "--set", f"storage.dir={small_disk('1m')}", "--set", f"instance.name={name}")
+        assert result.returncode == 1 and "Traceback" not in result.stderr
+        assert "preallocate: expected the disk to take it, found No space left on device" in result.stderr
+        assert list_segments(name) == []
+
+
+def test_disk_that_fills_up_during_the_run_stops_orders_and_the_rest_goes_on(small_disk):
+    name = f"fill{os.getpid()}"
+    result = tickpath("run", "-c", DEMO, "--set", f"storage.dir={small_disk('5m')}", "--set", f"instance.name={name}",
+                      "--set", "storage.segment_mb=2", "--set", "venues.binance.pace=fast", "--json")
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["frames"] == 41249, "the feed is read to its end"
+    assert summary["totals"]["trading_state"] in (CANCEL_ONLY, TradingState.TRADING_HALTED)
+    assert "preallocate: expected the disk to take it, found No space left on device" in result.stderr
+    assert 0 < summary["orders"] < 1303 and summary["refusals"] > 0

@@ -31,6 +31,7 @@ cdef class Session:
     cdef LaneReader* lane_readers[16]         # of the CommandLanes in _lanes
     cdef int lane_roles[16]
     cdef int lane_indexes[16]
+    cdef int lane_guards[16]
     cdef int lane_count
     cdef Session _shadow                      # an engine of its own that takes canned frames, for its code and branches
     cdef list _canned

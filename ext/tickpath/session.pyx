@@ -6,7 +6,7 @@ replay. Either way it is the same engine, and everything asynchronous enters it 
 Order of time: before an input at T, whatever is due at or before T happens first, earliest first: strategies' timers,
 requests reaching the simulated venue, its replies reaching us.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
@@ -18,7 +18,7 @@ from tickpath.clock cimport mono_now_ns
 from tickpath.outbox cimport outbox_free, outbox_held, outbox_new, outbox_release, outbox_send
 from tickpath.shm.feed_lane cimport FEED_END, FeedLaneReader, feed_next, feed_release
 from tickpath.shm.journal_guard cimport journal_guard_look
-from tickpath.shm.lane cimport CommandLane, LaneCommand, lane_repair, lane_try_take
+from tickpath.shm.lane cimport CommandLane, LaneCommand, lane_is_broken, lane_repair, lane_try_take
 from tickpath.sim.venue cimport (
     SimVenue, sim_cancel, sim_free, sim_new, sim_next_due, sim_on_market, sim_step, sim_submit,
 )
@@ -86,6 +86,7 @@ cdef class Session:
         self.lane_readers[self.lane_count] = &lane.lane
         self.lane_roles[self.lane_count] = lane.role
         self.lane_indexes[self.lane_count] = lane.index
+        self.lane_guards[self.lane_count] = lane.guard
         self.lane_count += 1
 
     def watch_journal(self, buffer, *, bint by_lag, int64_t timeout_ns=2_000_000_000):
@@ -205,7 +206,9 @@ cdef class Session:
         cdef LaneCommand asked
         cdef CommandEvent c
         cdef int i, _k, taken = 0
+        cdef uint64_t broken = 0
         for i in range(self.lane_count):
+            broken += lane_is_broken(self.lane_guards[i])
             for _k in range(COMMANDS_PER_TURN):
                 if not lane_try_take(self.lane_readers[i], <uint64_t*>&asked):
                     lane_repair(self.lane_readers[i], self.lane_indexes[i], self.lane_roles[i])
@@ -227,6 +230,7 @@ cdef class Session:
                 self._advance(c.ts_recv_ns)
                 engine_on_input(self.core, <const Slot*>&c)
                 taken += 1
+        self.core.totals.lanes_broken = broken
         return taken
 
     cdef void _system_command(self, int kind, int64_t ts_ns, int64_t value, int64_t detail) noexcept nogil:

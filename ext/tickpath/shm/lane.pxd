@@ -48,6 +48,8 @@ cdef class CommandLane:
 
 # Write `taken`, index and role again where the client has overwritten them. Hot enough for once a turn.
 cdef void lane_repair(LaneReader* r, uint64_t index, uint64_t role) noexcept nogil
+# Whether the client took away the memory that CommandLane.guard stands for.
+cdef bint lane_is_broken(int guard) noexcept nogil
 
 # ---- the client's end
 cdef class CommandClient:

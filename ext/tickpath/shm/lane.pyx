@@ -23,7 +23,7 @@ from tickpath.types import Reason
 
 cdef extern from "bus_guard.h":
     int bus_guard_add(const void* start, size_t size_bytes)
-    bint bus_guard_is_broken(int range)
+    bint bus_guard_is_broken(int range) nogil
 
 cdef enum: TAKEN_OFFSET = 128
 cdef enum: INDEX_OFFSET = 192
@@ -66,6 +66,10 @@ cdef void lane_repair(LaneReader* r, uint64_t index, uint64_t role) noexcept nog
     store_relaxed_u64(r.taken + (ROLE_OFFSET - TAKEN_OFFSET) // 8, role)
     if load_relaxed_u64(r.taken) != r.next_seq - 1:
         store_release_u64(r.taken, r.next_seq - 1)                             # K3, see K4
+
+
+cdef bint lane_is_broken(int guard) noexcept nogil:
+    return bus_guard_is_broken(guard)
 
 
 cdef class CommandLane:

@@ -271,7 +271,7 @@ def test_recorded_format_c_capture_is_read(shared_data):
 
 @pytest.mark.parametrize("content, text", [
     (b"", "expected a capture with at least one line, found an empty file"), (b"\n\n \n", "found an empty file"),
-    (gzip.compress(b""), "found an empty file"), (b"time,price\n1,2\n", "line 1: expected a capture's first line"),
+    (gzip.compress(b"", mtime=0), "found an empty file"), (b"time,price\n1,2\n", "line 1: expected a capture's first line"),
     (b"BZh91AY&SY\x00\xff\n", "line 1: expected a capture's first line"), (b"\x1f\x8b\x08", "(truncated)"),
 ])
 def test_file_that_is_no_capture_is_refused(capture, content, text):

@@ -5,6 +5,7 @@ TICKPATH_DEBUG     1: -O1, C asserts on.
 TICKPATH_SANITIZE  address, thread or undefined (comma-separated).
 """
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -18,7 +19,12 @@ DEBUG = os.environ.get("TICKPATH_DEBUG") == "1"
 SANITIZE = os.environ.get("TICKPATH_SANITIZE", "")
 
 # The one module that holds simdjson is C++; the rest is C, which compiles several times faster.
-CPP_MODULES = {"venues/binance_decode.pyx"}
+CPP_MODULES = {"venues/binance_decode.pyx", "venues/json_tape.pyx", "venues/coinbase_decode.pyx", "venues/kraken_decode.pyx",
+               "venues/okx_decode.pyx", "venues/bybit_decode.pyx"}
+# Those of them that hold simdjson itself.
+SIMDJSON_MODULES = {"venues/binance_decode.pyx", "venues/json_tape.pyx"}
+NEEDS = re.compile(r'^\s*(?:from\s+(tickpath[\w.]*)\s+cimport|cimport\s+(tickpath[\w.]*))|cdef extern from "([\w.]+)"|'
+                   r'^\s*#\s*include "([\w.]+)"', re.M)
 
 DIRECTIVES = {
     "language_level": 3, "boundscheck": False, "wraparound": False, "initializedcheck": False,
@@ -63,6 +69,21 @@ def flags():
     return compile_args, link_args
 
 
+def needed_files(path, found):
+    """The .pxd and header files that a source draws in, itself and through others: what it is built again for."""
+    for cimported, plain, header, included in NEEDS.findall(path.read_text()):
+        module = cimported or plain
+        if module:
+            places = [CORE.parent / (module.replace(".", "/") + ".pxd")]
+        else:
+            places = [path.parent / (header or included), CORE / "shm" / (header or included), CORE / (header or included)]
+        for place in places:
+            if place.exists() and place not in found:
+                found.add(place)
+                needed_files(place, found)
+    return found
+
+
 def extensions():
     compile_args, link_args = flags()
     include = [str(CORE), str(CORE / "shm")]
@@ -73,16 +94,18 @@ def extensions():
         sources = [path.relative_to(ROOT).as_posix()]
         include_dirs, extra = list(include), ["-std=gnu11"]
         if cpp:
-            import simdjson
-            home = os.path.dirname(simdjson.__file__)
-            include_dirs.append(home)
-            sources.append("ext/tickpath/venues/simdjson_unit.cc")
             # The -march levels leave PCLMUL out, without which simdjson compiles its slow fallback.
             extra = ["-std=c++17", "-mpclmul", "-DSIMDJSON_IMPLEMENTATION_ICELAKE=0", "-Wno-char-subscripts"]
+        if relative in SIMDJSON_MODULES:
+            import simdjson
+            include_dirs.append(os.path.dirname(simdjson.__file__))
+            sources.append("ext/tickpath/venues/simdjson_unit.cc")
+        needed = needed_files(path, set())
+        if path.with_suffix(".pxd").exists():
+            needed |= {path.with_suffix(".pxd")} | needed_files(path.with_suffix(".pxd"), set())
         yield Extension(name, sources, language="c++" if cpp else "c", include_dirs=include_dirs,
                         extra_compile_args=compile_args + extra, extra_link_args=link_args,
-                        depends=[p.relative_to(ROOT).as_posix()
-                                 for p in [*CORE.rglob("*.pxd"), *CORE.rglob("*.h"), *CORE.rglob("*.hpp")]])
+                        depends=sorted(p.relative_to(ROOT).as_posix() for p in needed))
 
 
 def build_commands():

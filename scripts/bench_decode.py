@@ -29,7 +29,7 @@ import benchlib
 from tickpath.clock import calibrate_cycles_per_ns
 from tickpath.shm.ring import records
 from tickpath.types import EventType, Side, Status
-from tickpath.venues.binance_decode import MessageDecoder
+from tickpath.venues.decoders import MessageDecoder
 
 BATCH = 16
 BYTES_A_KIND = 256 << 10

@@ -4,7 +4,7 @@ from tickpath.market import OrderBook
 from tickpath.market.book import BookResult
 from tickpath.types import BookState, Status
 from tickpath.venues.batch import MessageKind
-from tickpath.venues.binance_decode import MessageDecoder
+from tickpath.venues.decoders import MessageDecoder
 
 VENUES = ("binance_spot",)
 NO_INSTRUMENT = 0xFFFFFFFF

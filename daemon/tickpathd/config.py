@@ -52,6 +52,7 @@ class Venue(_Section):
     symbols: Annotated[list[str], _m("what to subscribe, as BASE/QUOTE")] = []
     capture_protocol: Annotated[str, _m("whose messages a capture holds")] = "binance_spot"
     pace: Annotated[str, _m("of a capture: recorded, or fast")] = "recorded"
+    protocol: Annotated[str, _m("of a capture: the venue whose messages it holds")] = "binance_spot"
 
 
 class Instrument(_Section):

@@ -26,10 +26,12 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
     """
     account, instrument_limits = config.limits.account, config.limits.instrument
     ids = {f"{item.venue}:{item.symbol}": n for n, item in enumerate(config.instruments)}
+    venue_slots = {name: n for n, name in enumerate(config.venues)}
     instruments = []
     for item in config.instruments:
         step = Decimal(item.order_qty_step or item.lot_size) / Decimal(item.lot_size)
         instruments.append({
+            "venue": venue_slots[item.venue],
             "venue_symbol": item.venue_symbol, "tick_size": item.tick_size, "lot_size": item.lot_size,
             "min_notional_ticklots": _ticklots(item.min_notional, item.tick_size, item.lot_size, round_up=True),
             "book_window_ticks": item.book_window_ticks,
@@ -48,6 +50,7 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
         "max_orders_per_min": account.max_order_rate_per_min,
+        "venues": [venue.protocol for venue in config.venues.values()],
         "instruments": instruments,
         "strategies": [{"name": s.name, "kind": s.kind, "parameters": dict(s.parameters), "instrument": ids[s.instrument]}
                        for s in config.strategies],

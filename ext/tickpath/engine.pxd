@@ -18,8 +18,10 @@ from tickpath.trading.risk cimport RiskState
 from tickpath.trading.strategy cimport ActionQueue, StrategyContext, TimerQueue
 from tickpath.types cimport ExecReport, FrameEvent, Slot
 from tickpath.venues.batch cimport DecodeBatch, FrameView
-from tickpath.venues.binance_decode cimport BinanceDecoder
 from tickpath.venues.binance_encode cimport EncodeBuffer
+from tickpath.venues.decoders cimport Decoder
+
+cdef enum: CONNECTIONS_MAX = 16       # of a venue; power of two
 
 # Where an encoded request goes: the socket, or the simulated venue. `o` is the order it is about.
 ctypedef void (*gateway_send_fn)(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer,
@@ -41,7 +43,8 @@ cdef struct Stamps:
 cdef struct EngineCore:
     # 1, 2
     InstrumentTable* instruments
-    BinanceDecoder* decoder
+    Decoder decoders[16]              # MAX_VENUES, by venue slot
+    int32_t venue_count
     DecodeBatch batch
     RingWriter* ring
     # 3, 4
@@ -78,7 +81,12 @@ cdef struct EngineCore:
     uint64_t strategy_refusals[16]
     uint64_t strategy_fills[16]
     int64_t now_ns
-    uint64_t quote_update_id          # of the frame being applied
+    # Of the frame being applied.
+    uint64_t quote_update_id
+    uint32_t frame_venue              # slot
+    uint32_t frame_connection
+    uint8_t book_connections[64]      # by instrument: the connection its last book message came through
+    uint64_t next_sequences[256]      # by venue slot and connection, where a venue numbers all that a connection carries
 
 # ---- hot
 cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil

@@ -12,10 +12,10 @@ from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
-    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init,
+    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init, book_lose,
     book_prefetch, book_qty_at, prefetch,
 )
-from tickpath.market.instruments cimport Instrument, instrument_add
+from tickpath.market.instruments cimport BookRules, Instrument, book_rules_of, instrument_add
 from tickpath.shm.histogram cimport histogram_record
 from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish, ring_publish_slots
 from tickpath.engine_state cimport engine_publish_state
@@ -35,25 +35,26 @@ from tickpath.trading.positions cimport position_apply_fill
 from tickpath.trading.risk cimport RATE_SLOTS, InstrumentLimits, risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_STALE, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
+    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
     COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
     EV_BOOK_DELTA, EV_CANCEL, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
     EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
-    EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT,
+    EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, FRAME_CONNECTION_SHIFT, FRAME_STATUS_MASK,
+    FRAME_VENUE_SHIFT, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT,
     HEALTH_FEED_BROKEN, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
-    MAX_INSTRUMENTS, MAX_STRATEGIES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
+    MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
     REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED,
     SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_IGNORED, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
-    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BINANCE_SPOT, BarEvent, CancelEvent, CommandEvent,
+    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_COINBASE, BarEvent, CancelEvent, CommandEvent,
     FillEvent, GapEvent, HealthEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
     RefusalEvent, SignalEvent, TimerEvent, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.batch cimport (
     BATCH_SLOTS,
 )
-from tickpath.venues.binance_decode cimport binance_decode, binance_decoder_free, binance_decoder_new
+from tickpath.venues.decoders cimport Decoder, decoder_free, decoder_new
 from tickpath.venues.binance_encode cimport binance_encode_cancel, binance_encode_order
 from tickpath.venues.frame_hash cimport frame_hash
 
@@ -64,6 +65,7 @@ from tickpath.shm.state_page import state_page_bytes
 from tickpath.trading.orders import client_order_prefix
 from tickpath.trading.loader import load_strategy
 from tickpath.types import SLOT_DTYPE
+from tickpath.venues.decoders import KINDS
 
 
 # ======================================================================================================================
@@ -78,9 +80,9 @@ cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil:
     ring_prefetch(e.ring)
     receive(e, frame, &head)                                                   # 1 receive
     e.stamps.receive = stamp(e)
-    status = binance_decode(e.decoder, frame, &e.batch)                        # 2 decode
+    status = decode(e, frame)                                                  # 2 decode
     e.stamps.decode = stamp(e)
-    head.flags = <unsigned short>status
+    head.flags = <unsigned short>(status | frame.venue_slot << FRAME_VENUE_SHIFT | frame.connection << FRAME_CONNECTION_SHIFT)
     head.event_count = e.batch.count
     head.instrument = e.batch.instrument
     head.ts_venue_ns = e.batch.ts_venue_ns
@@ -173,10 +175,15 @@ cdef inline void receive(EngineCore* e, const FrameView* frame, FrameEvent* head
     e.totals.frames += 1
     head.ts_recv_ns = frame.ts_recv_ns
     head.type = EV_FRAME
-    head.venue = VENUE_BINANCE_SPOT
+    head.venue = e.decoders[frame.venue_slot].venue
     head.frame_bytes = <uint32_t>frame.size
     head.frame_hash = frame_hash(frame.data, frame.size)
     head.frame_no = e.totals.frames
+
+
+# ---- 2 decode: by the venue's own decoder
+cdef inline int decode(EngineCore* e, const FrameView* frame) noexcept nogil:
+    return e.decoders[frame.venue_slot].decode(e.decoders[frame.venue_slot].self, frame, &e.batch)
 
 
 cdef inline void publish(EngineCore* e, const Slot* record) noexcept nogil:
@@ -191,37 +198,53 @@ cdef inline void publish_two(EngineCore* e, const Slot* record) noexcept nogil:
 
 
 cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* records, int32_t count) noexcept nogil:
-    cdef int status = head.flags & 255
-    cdef int32_t i, first = 0
+    cdef int status = head.flags & FRAME_STATUS_MASK
+    cdef int32_t i
     if likely(head.ts_recv_ns > e.now_ns):
         e.now_ns = head.ts_recv_ns         # engine time never decreases
     # Inputs are in the ring before they act.
     publish(e, <const Slot*>head)
+    e.frame_venue = head.flags >> FRAME_VENUE_SHIFT & (MAX_VENUES - 1)
+    e.frame_connection = head.flags >> FRAME_CONNECTION_SHIFT
+    if unlikely(head.last_update_id != 0 and head.venue == VENUE_COINBASE):
+        check_connection_sequence(e, head)
     if likely(count > 0):
         if records.type == EV_BOOK_DELTA:
             book_prefetch(&e.books[records.instrument], records, count)
         ring_publish_slots(e.ring, records, count)
-        e.totals.inputs += count + 1
         e.quote_update_id = head.last_update_id
-        if records.type == EV_EXEC_REPORT:
-            e.totals.events += 1
-            e.totals.inputs -= 1
-            on_exec_report(e, <const ExecReport*>records)
-        elif records.type == EV_BOOK_DELTA:
-            e.totals.events += count
-            # A frame may hold several messages: each ends with its DELTA_LAST record.
-            for i in range(count):
-                if records[i].flags & DELTA_LAST:
-                    on_message(e, records + first, i + 1 - first)
-                    first = i + 1
-        else:
-            e.totals.events += count
-            for i in range(count):
-                on_message(e, records + i, 1)
+        e.totals.inputs += 1
+        i = 0
+        while i < count:
+            i += on_record(e, records + i, count - i)
     else:
         e.totals.inputs += 1
         on_refused_frame(e, head, status)
     ring_commit(e.ring)
+
+
+# One record of a frame, or one whole book message; returns how many slots that was.
+cdef int32_t on_record(EngineCore* e, const Slot* record, int32_t left) noexcept nogil:
+    cdef int32_t n = 1
+    cdef int kind = record.type
+    if kind == EV_BOOK_DELTA:
+        # A frame may hold several messages: each ends with its DELTA_LAST record.
+        while n < left and not record[n - 1].flags & DELTA_LAST:
+            n += 1
+        e.totals.events += n
+        e.totals.inputs += n
+        on_message(e, record, n)
+        return n
+    e.totals.events += 1
+    e.totals.inputs += 1
+    if likely(kind == EV_TRADE or kind == EV_QUOTE):
+        on_message(e, record, 1)
+        return 1
+    if left > 1 and record[1].type == EV_CONT:
+        n = 2
+    if kind == EV_EXEC_REPORT and n == 2:
+        on_exec_report(e, <const ExecReport*>record)
+    return n
 
 
 # ---- 3 book
@@ -249,6 +272,7 @@ cdef inline void apply_to_book(EngineCore* e, const Slot* records, int32_t count
             top.ts_recv_ns = q.ts_recv_ns
     elif records.type == EV_BOOK_DELTA:
         e.totals.levels += count
+        e.book_connections[instrument] = e.frame_connection
         old_state = book.state
         result = book_apply(book, records, count)
         if likely(result == BOOK_APPLIED or result == BOOK_SYNCED):
@@ -383,7 +407,7 @@ cdef void refuse(EngineCore* e, const Action* a, int reason) noexcept nogil:
     r.ts_venue_ns = TS_NONE
     r.instrument = a.instrument
     r.type = EV_REFUSAL
-    r.venue = VENUE_BINANCE_SPOT
+    r.venue = e.instruments.items[a.instrument].venue if a.instrument < <uint32_t>e.instruments.count else 0
     r.flags = <unsigned short>reason
     r.order_ordinal = a.order_ordinal
     r.price_ticks = a.price_ticks
@@ -418,7 +442,7 @@ cdef inline Order* create_order(EngineCore* e, const Action* a, IntentEvent* int
     cdef Order* o = order_find(e.orders, a.order_ordinal)
     core_check(e, o != NULL and o.state == ORDER_INVALID, CORE_FAULT_ORDER_SLOT)
     o.instrument = a.instrument
-    o.venue = VENUE_BINANCE_SPOT
+    o.venue = e.instruments.items[a.instrument].venue
     o.strategy = a.strategy
     o.side = a.side
     o.order_type = a.order_type
@@ -433,7 +457,7 @@ cdef inline Order* create_order(EngineCore* e, const Action* a, IntentEvent* int
     intent.instrument = intent.instrument2 = a.instrument
     intent.type = EV_INTENT
     intent.type2 = EV_CONT
-    intent.venue = intent.venue2 = VENUE_BINANCE_SPOT
+    intent.venue = intent.venue2 = o.venue
     intent.flags = 0
     intent.flags2 = 1
     intent.order_ordinal = o.ordinal
@@ -734,7 +758,6 @@ cdef void cancel_all(EngineCore* e, int reason) noexcept nogil:
 # message of the chain proves that nothing is missing.
 cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) noexcept nogil:
     cdef int i
-    cdef int old
     if status == STATUS_IGNORED:
         e.totals.frames_ignored += 1
         return
@@ -747,10 +770,40 @@ cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) no
     e.totals.frame_errors += 1
     report_health(e, HEALTH_FRAME_REFUSED, INSTRUMENT_NONE, status, head.frame_bytes)
     for i in range(e.instruments.count):
-        if e.books[i].state == BOOK_GOOD:
-            old = e.books[i].state
+        if e.books[i].state == BOOK_GOOD and is_of_connection(e, i):
             e.books[i].state = BOOK_STALE
-            report_health(e, HEALTH_BOOK_STATE, i, BOOK_STALE, old)
+            report_health(e, HEALTH_BOOK_STATE, i, BOOK_STALE, BOOK_GOOD)
+
+
+# Does this instrument's book come through the connection of the frame at hand?
+cdef inline bint is_of_connection(const EngineCore* e, int instrument) noexcept nogil:
+    return (e.instruments.items[instrument].venue_slot == e.frame_venue
+            and e.book_connections[instrument] == e.frame_connection)
+
+
+# Venues that number all they send over a connection (Coinbase): what is missing may have been any book's.
+cdef void check_connection_sequence(EngineCore* e, const FrameEvent* head) noexcept nogil:
+    cdef uint64_t* expected = &e.next_sequences[e.frame_venue * CONNECTIONS_MAX + (e.frame_connection & (CONNECTIONS_MAX - 1))]
+    cdef int i, old
+    cdef GapEvent g
+    if unlikely(head.last_update_id > expected[0] and expected[0] != 0):
+        memset(&g, 0, sizeof(GapEvent))
+        g.ts_recv_ns = e.now_ns
+        g.ts_venue_ns = head.ts_venue_ns
+        g.instrument = INSTRUMENT_NONE
+        g.type = EV_GAP
+        g.venue = head.venue
+        g.expected_update_id = expected[0]
+        g.found_update_id = head.last_update_id
+        e.totals.gaps += 1
+        g.total = e.totals.gaps
+        publish(e, <const Slot*>&g)
+        for i in range(e.instruments.count):
+            if e.books[i].state != BOOK_SYNCING and is_of_connection(e, i):
+                old = e.books[i].state
+                book_lose(&e.books[i])
+                report_health(e, HEALTH_BOOK_STATE, i, BOOK_SYNCING, old)
+    expected[0] = head.last_update_id + 1
 
 
 cdef void report_health(EngineCore* e, int kind, uint32_t instrument, int64_t value, int64_t detail) noexcept nogil:
@@ -861,7 +914,9 @@ cdef void engine_prefetch(const EngineCore* e) noexcept nogil:
     prefetch(e.ring.head)
     for k in range(16):
         prefetch(e.ring.slots + ((e.ring.next_seq + k) & e.ring.mask))
-    prefetch_bytes(e.decoder, 128)
+    for i in range(e.venue_count):
+        prefetch_bytes(&e.decoders[i], sizeof(Decoder))
+        prefetch_bytes(e.decoders[i].self, 128)
     prefetch_bytes(e.batch.slots, 32 * sizeof(Slot))
     prefetch_bytes(e.instruments, 128)
     prefetch(&e.instruments.count)
@@ -911,6 +966,8 @@ cdef void send_nowhere(void* self, const Order* o, bint is_cancel, EncodeBuffer*
 # The Python face: builds the engine from a specification and owns its memory. Cold.
 # ======================================================================================================================
 
+VENUE_KINDS = KINDS
+DEFAULT_VENUES = ("binance_spot",)
 MODES = {"backtest": 1, "paper": 2, "live": 3, "replay": 4}
 
 
@@ -948,9 +1005,11 @@ cdef class Engine:
         prefix = client_order_prefix(spec["instance"], spec["epoch"]).encode()
         memcpy(e.id_prefix, <const char*>prefix, 12)
         self._build_instruments(spec)
-        e.decoder = binance_decoder_new(e.instruments, e.id_prefix, spec["max_frame_bytes"], use_scanner)
-        if e.decoder == NULL:
-            raise MemoryError()
+        for kind in spec.get("venues", DEFAULT_VENUES):
+            if decoder_new(&e.decoders[e.venue_count], VENUE_KINDS[kind], e.venue_count, e.instruments, e.id_prefix,
+                           spec["max_frame_bytes"], use_scanner) != 0:
+                raise MemoryError()
+            e.venue_count += 1
         self._batch_slots = np.zeros(BATCH_SLOTS, SLOT_DTYPE)
         memory = self._batch_slots.view(np.uint8)
         e.batch.slots = <Slot*>&memory[0]
@@ -971,7 +1030,8 @@ cdef class Engine:
         if e.books != NULL:
             for i in range(MAX_INSTRUMENTS):
                 book_free(&e.books[i])
-        binance_decoder_free(e.decoder)
+        for i in range(e.venue_count):
+            decoder_free(&e.decoders[i])
         free(e.instruments)
         free(e.books)
         free(e.tops)
@@ -992,16 +1052,26 @@ cdef class Engine:
         cdef SignalState* s
         cdef int n
         cdef bytes symbol
+        cdef BookRules rules
+        venues = spec.get("venues", DEFAULT_VENUES)
+        if not 0 < len(venues) <= MAX_VENUES:
+            raise ValueError(f"venues: expected 1 to {MAX_VENUES}, found {len(venues)}")
         for item in spec["instruments"]:
             tick = DecimalGrid(item["tick_size"])
             lot = DecimalGrid(item["lot_size"])
             symbol = item["venue_symbol"].encode()
-            n = instrument_add(e.instruments, VENUE_BINANCE_SPOT, symbol, len(symbol), tick.grid, lot.grid,
-                               item["min_notional_ticklots"], item["book_window_ticks"])
+            slot = item.get("venue", 0)
+            venue = VENUE_KINDS[venues[slot]]
+            rules = book_rules_of(venue, &tick.grid, &lot.grid)
+            rules.max_levels = item.get("book_max_levels", 0)
+            rules.price_decimals = item.get("price_decimals", rules.price_decimals)
+            rules.qty_decimals = item.get("qty_decimals", rules.qty_decimals)
+            n = instrument_add(e.instruments, venue, slot, symbol, len(symbol), tick.grid, lot.grid,
+                               item["min_notional_ticklots"], item["book_window_ticks"], rules)
             if n < 0:
-                raise ValueError(f"instruments: expected at most {MAX_INSTRUMENTS} distinct symbols of 1 to 16 bytes, "
+                raise ValueError(f"instruments: expected at most {MAX_INSTRUMENTS} distinct symbols of 1 to 24 bytes, "
                                  f"found {item['venue_symbol']!r}")
-            if book_init(&e.books[n], item["book_window_ticks"]) != 0:
+            if book_init(&e.books[n], item["book_window_ticks"], rules) != 0:
                 raise MemoryError()
             e.tops[n].bid_price_ticks = e.tops[n].ask_price_ticks = PRICE_TICKS_NONE
             s = &e.signals[n]

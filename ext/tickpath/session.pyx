@@ -6,7 +6,7 @@ replay. Either way it is the same engine, and everything asynchronous enters it 
 Order of time: before an input at T, whatever is due at or before T happens first, earliest first: strategies' timers,
 requests reaching the simulated venue, its replies reaching us.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
@@ -165,6 +165,7 @@ cdef class Session:
             self.canned[i].data = p
             self.canned[i].size = len(frame) - FRAME_PADDING
             self.canned[i].instrument_hint = 0
+            self.canned[i].venue_slot = self.canned[i].connection = 0
 
     def warm(self):
         """What an idle turn does: a canned frame through the shadow, and our own memory into the cache."""
@@ -262,7 +263,7 @@ cdef class Session:
             while n < max_frames:
                 if self.waits_for_disk and outbox_held(self.outbox) > 0:
                     break
-                if not feed_next(&lane.feed):
+                if not feed_next(&lane.feed, self.core.venue_count):
                     if unlikely(lane.feed.broken) and not self.feed_ended:
                         self.feed_ended = True
                         engine_report_feed_broken(self.core)
@@ -283,6 +284,8 @@ cdef class Session:
                 frame.size = lane.feed.entry.frame_bytes
                 frame.ts_recv_ns = lane.feed.entry.ts_recv_ns
                 frame.instrument_hint = lane.feed.entry.instrument
+                frame.venue_slot = lane.feed.entry.venue_slot
+                frame.connection = lane.feed.entry.connection & 255
                 self._on_frame(&frame)
                 feed_release(&lane.feed)
                 n += 1
@@ -292,17 +295,23 @@ cdef class Session:
                 self._warm()
         return n + commands
 
-    def on_frame(self, bytes data, int64_t ts_recv_ns, uint32_t instrument_hint=0xFFFFFFFF):
-        """One raw frame, as from a socket; returns its Status."""
+    def on_frame(self, bytes data, int64_t ts_recv_ns, uint32_t instrument_hint=0xFFFFFFFF, *, uint16_t venue_slot=0,
+                 uint16_t connection=0):
+        """One raw frame, as from a socket; returns its Status. Errors: ValueError for a venue or connection we do not have."""
         cdef FrameView frame
         cdef Py_ssize_t size = len(data)
         if len(self._frame) < size + FRAME_PADDING:
             self._frame = bytearray(2 * size + FRAME_PADDING)
+        if venue_slot >= self.core.venue_count or connection > 255:
+            raise ValueError(f"frame: expected a venue below {self.core.venue_count} and a connection below 256, "
+                             f"found {venue_slot} and {connection}")
         self._frame[:size] = data
         frame.data = self._frame
         frame.size = size
         frame.ts_recv_ns = ts_recv_ns
         frame.instrument_hint = instrument_hint
+        frame.venue_slot = venue_slot
+        frame.connection = connection
         return self._on_frame(&frame)
 
     def feed(self, slots):

@@ -23,6 +23,7 @@ cdef extern from *:
 cdef enum: SLOT_BYTES = 64
 cdef enum: MAX_INSTRUMENTS = 64
 cdef enum: MAX_STRATEGIES = 16
+cdef enum: MAX_VENUES = 16
 cdef enum: CLIENT_ORDER_ID_BYTES = 18
 cdef extern from *:
     """
@@ -59,6 +60,13 @@ cpdef enum EventType:
     EV_EXEC_REPORT = 5
     EV_COMMAND = 6
     EV_CLOCK = 7
+    EV_CANDLE = 8                 # the venue's own bar; our own are EV_BAR
+    EV_REFERENCE = 9              # mark and index price, funding rate, open interest
+    EV_LIQUIDATION = 10
+    EV_INSTRUMENT_STATUS = 11
+    EV_ORDER_DELTA = 12           # of an order-by-order (L3) feed
+    EV_FEED = 13                  # what became of a connection to a venue
+    EV_GRID = 14                  # an instrument's tick_size or lot_size has changed
     EV_BAR = 16
     EV_TIMER = 17
     EV_HEALTH = 18
@@ -83,6 +91,12 @@ cdef enum: EV_OUTPUT_LAST = 63
 cpdef enum VenueId:
     VENUE_NONE = 0
     VENUE_BINANCE_SPOT = 1
+    VENUE_BINANCE_USDM = 2
+    VENUE_COINBASE = 3
+    VENUE_KRAKEN = 4
+    VENUE_OKX = 5
+    VENUE_BYBIT = 6
+    VENUE_CCXT = 7
 
 # FIX 54.
 cpdef enum Side:
@@ -175,6 +189,45 @@ cpdef enum BookState:
     BOOK_STALE = 3                # was good, but a message was refused or the book is crossed
     BOOK_HALTED = 4
 
+# What a venue says of an instrument.
+cpdef enum VenueStatus:
+    VENUE_STATUS_INVALID = 0
+    VENUE_STATUS_UNKNOWN = 1      # a word we do not know: no new orders
+    VENUE_STATUS_TRADING = 2
+    VENUE_STATUS_HALTED = 3
+    VENUE_STATUS_CANCEL_ONLY = 4
+    VENUE_STATUS_POST_ONLY = 5
+    VENUE_STATUS_LIMIT_ONLY = 6
+    VENUE_STATUS_AUCTION = 7
+    VENUE_STATUS_DELISTED = 8
+
+cpdef enum ReferenceKind:
+    REFERENCE_INVALID = 0
+    REFERENCE_MARK_PRICE = 1
+    REFERENCE_INDEX_PRICE = 2
+    REFERENCE_FUNDING_RATE = 3    # of one interval, a fraction of one; ts_next_ns = when it is paid
+    REFERENCE_OPEN_INTEREST = 4   # in the venue's own unit (contracts or base asset)
+    REFERENCE_SETTLE_PRICE = 5
+    REFERENCE_LAST_PRICE = 6
+
+# Of an order-by-order feed.
+cpdef enum OrderAction:
+    ORDER_ACTION_INVALID = 0
+    ORDER_ACTION_ADD = 1
+    ORDER_ACTION_CHANGE = 2       # a new quantity and price
+    ORDER_ACTION_DELETE = 3
+    ORDER_ACTION_MATCH = 4        # qty_lots of it have traded
+
+cpdef enum FeedKind:
+    FEED_INVALID = 0
+    FEED_CONNECTED = 1            # detail = source: 1 native, 2 redundant socket, 3 REST poll, 4 ccxt
+    FEED_LOST = 2                 # value = why (a close code); its books are to be synchronised again
+    FEED_SILENT = 3               # no application frame for value ns
+    FEED_GAP = 4                  # the connection's own sequence: value = expected, detail = found
+    FEED_HEARTBEAT = 5
+    FEED_RESUBSCRIBED = 6
+    FEED_REFUSED = 7              # the venue refused a subscription; value = its code
+
 cpdef enum TradingState:
     TRADING_INVALID = 0
     TRADING_NORMAL = 1
@@ -234,11 +287,20 @@ cdef enum: DELTA_SNAPSHOT = 2
 cdef enum: DELTA_FIRST = 4        # first record of its message
 cdef enum: DELTA_LAST = 8         # last record of its message: the book is whole again
 cdef enum: DELTA_NO_LEVEL = 16    # carries the update ids of a message without levels
+cdef enum: DELTA_CHECKSUM = 32    # with DELTA_NO_LEVEL: price_ticks is the venue's checksum of the book with this message applied
 # Flag bits of Trade.flags.
 cdef enum: TRADE_SELL_AGGRESSOR = 1
 cdef enum: TRADE_AGGREGATE = 2
-# Flag bits of Frame.flags: the low byte holds the decoder's Status.
-cdef enum: FRAME_STATUS_MASK = 255
+# Frame.flags: four bits each of the decoder's Status and of which of our venues, then the connection it came through.
+cdef enum: FRAME_STATUS_MASK = 15
+cdef enum: FRAME_VENUE_SHIFT = 4
+cdef enum: FRAME_CONNECTION_SHIFT = 8
+# Flag bits of CandleEvent and OrderDelta.
+cdef enum: CANDLE_CLOSED = 1
+cdef enum: ORDER_DELTA_ASK = 1
+cdef enum: ORDER_DELTA_SNAPSHOT = 2
+cdef enum: ORDER_DELTA_FIRST = 4
+cdef enum: ORDER_DELTA_LAST = 8
 # Flag bits of FillEvent and ExecReport.
 cdef enum: LIQUIDITY_MAKER = 1
 # Flag bits of CommandEvent.flags.
@@ -264,11 +326,11 @@ cdef struct FrameEvent:
     uint32_t instrument
     uint8_t type
     uint8_t venue
-    uint16_t flags                # low byte: decoder Status
+    uint16_t flags                # FRAME_*: Status, venue slot, connection
     uint64_t frame_hash           # 64-bit hash of the raw bytes
     uint32_t frame_bytes          # raw length
     uint32_t event_count          # decoded input slots that follow
-    uint64_t last_update_id       # of a quote frame; 0 = none
+    uint64_t last_update_id       # of a quote frame, or the connection's own sequence; 0 = none
     uint64_t frame_no             # from 1, per engine
 
 cdef struct BookDelta:
@@ -281,8 +343,10 @@ cdef struct BookDelta:
     uint16_t flags                # DELTA_*
     int64_t price_ticks
     int64_t qty_lots              # new quantity at the price; 0 deletes the level
-    uint64_t first_update_id      # of the whole message (Binance U)
-    uint64_t last_update_id       # of the whole message (Binance u; lastUpdateId of a snapshot)
+    # Of the whole message; both 0 where a venue numbers nothing. It applies to a book at first_update_id - 1 and takes it to
+    # last_update_id: Binance spot U and u, USD-M pu + 1 and u, OKX prevSeqId + 1 and seqId, Bybit u and u.
+    uint64_t first_update_id
+    uint64_t last_update_id
 
 cdef struct TradeEvent:
     uint64_t seq
@@ -373,6 +437,124 @@ cdef struct BarEvent:
     int64_t buy_volume_lots       # of trades whose aggressor bought
     uint64_t trade_count
     int64_t interval_ns
+
+# The venue's own bar: times are ours (right-aligned), whatever the venue labels by.
+cdef struct CandleEvent:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns           # close time of the bar, exclusive
+    uint32_t instrument
+    uint8_t type
+    uint8_t venue
+    uint16_t flags                # CANDLE_CLOSED
+    int64_t open_ticks
+    int64_t high_ticks
+    int64_t low_ticks
+    int64_t close_ticks
+    uint64_t seq2
+    int64_t ts_recv2_ns
+    int64_t ts_open_ns            # open time of the bar, inclusive
+    uint32_t instrument2
+    uint8_t type2
+    uint8_t venue2
+    uint16_t flags2
+    int64_t volume_lots
+    int64_t buy_volume_lots       # QTY_LOTS_NONE where the venue does not say
+    uint64_t trade_count          # 0 where the venue does not say
+    int64_t interval_ns
+
+# A number that is no price of ours: kept as the venue's text has it, since it need not be on the instrument's grid.
+cdef struct ReferenceEvent:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns
+    uint32_t instrument
+    uint8_t type
+    uint8_t venue
+    uint16_t flags
+    uint32_t kind                 # ReferenceKind
+    int32_t scale                 # value = mantissa / 10^scale
+    int64_t mantissa
+    int64_t ts_next_ns            # of a funding rate, else TS_NONE
+    uint64_t reserved
+
+cdef struct LiquidationEvent:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns
+    uint32_t instrument
+    uint8_t type
+    uint8_t venue
+    uint16_t flags                # TRADE_SELL_AGGRESSOR: a long position was closed by selling
+    int64_t price_ticks
+    int64_t qty_lots
+    uint64_t reserved[2]
+
+cdef struct InstrumentStatusEvent:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns
+    uint32_t instrument           # INSTRUMENT_NONE: of the whole venue
+    uint8_t type
+    uint8_t venue
+    uint16_t flags
+    uint32_t status               # VenueStatus
+    uint32_t reserved
+    char text[16]                 # the venue's own word, cut, zero-padded
+    uint64_t reserved2
+
+cdef struct OrderDelta:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns
+    uint32_t instrument
+    uint8_t type
+    uint8_t venue
+    uint16_t flags                # ORDER_DELTA_*
+    int64_t price_ticks
+    int64_t qty_lots
+    uint64_t order_key_high       # the venue's order id as 128 bits
+    uint64_t order_key_low
+    uint64_t seq2
+    int64_t ts_recv2_ns
+    int64_t ts_venue2_ns
+    uint32_t instrument2
+    uint8_t type2
+    uint8_t venue2
+    uint16_t flags2
+    uint64_t update_id            # the instrument's own sequence, 0 = none
+    uint32_t action               # OrderAction
+    uint32_t reserved
+    uint64_t reserved2[2]
+
+cdef struct FeedEvent:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns
+    uint32_t instrument           # INSTRUMENT_NONE: every one that the connection carries
+    uint8_t type
+    uint8_t venue
+    uint16_t flags
+    uint16_t kind                 # FeedKind
+    uint16_t connection
+    uint32_t reserved
+    int64_t value
+    int64_t detail
+    uint64_t total                # how often so far
+
+cdef struct GridEvent:
+    uint64_t seq
+    int64_t ts_recv_ns
+    int64_t ts_venue_ns           # from when on
+    uint32_t instrument
+    uint8_t type
+    uint8_t venue
+    uint16_t flags
+    int64_t tick_mantissa         # tick_size = tick_mantissa / 10^tick_scale
+    int64_t lot_mantissa
+    int32_t tick_scale
+    int32_t lot_scale
+    int64_t min_notional_ticklots
 
 cdef struct TimerEvent:
     uint64_t seq

@@ -33,6 +33,13 @@ cdef dict _layouts():
     cdef ExecReport report
     cdef FillEvent fill
     cdef PositionEvent position
+    cdef CandleEvent candle
+    cdef ReferenceEvent reference
+    cdef LiquidationEvent liquidation
+    cdef InstrumentStatusEvent instrument_status
+    cdef OrderDelta order_delta
+    cdef FeedEvent feed
+    cdef GridEvent grid
     return {
         EV_NONE: _dtype(<Slot[:1]>&slot), EV_CONT: _dtype(<Slot[:1]>&slot),
         EV_FRAME: _dtype(<FrameEvent[:1]>&frame), EV_BOOK_DELTA: _dtype(<BookDelta[:1]>&delta),
@@ -44,7 +51,11 @@ cdef dict _layouts():
         EV_SIGNAL: _dtype(<SignalEvent[:1]>&signal), EV_INTENT: _dtype(<IntentEvent[:1]>&intent),
         EV_CANCEL: _dtype(<CancelEvent[:1]>&cancel), EV_REFUSAL: _dtype(<RefusalEvent[:1]>&refusal),
         EV_ORDER_STATE: _dtype(<OrderStateEvent[:1]>&order_state), EV_FILL: _dtype(<FillEvent[:1]>&fill),
-        EV_POSITION: _dtype(<PositionEvent[:1]>&position),
+        EV_POSITION: _dtype(<PositionEvent[:1]>&position), EV_CANDLE: _dtype(<CandleEvent[:1]>&candle),
+        EV_REFERENCE: _dtype(<ReferenceEvent[:1]>&reference), EV_LIQUIDATION: _dtype(<LiquidationEvent[:1]>&liquidation),
+        EV_INSTRUMENT_STATUS: _dtype(<InstrumentStatusEvent[:1]>&instrument_status),
+        EV_ORDER_DELTA: _dtype(<OrderDelta[:1]>&order_delta), EV_FEED: _dtype(<FeedEvent[:1]>&feed),
+        EV_GRID: _dtype(<GridEvent[:1]>&grid),
     }
 
 # EventType -> dtype of the whole record.
@@ -53,7 +64,7 @@ SLOT_DTYPE = DTYPES[int(EV_NONE)]
 # EventType -> slots a record takes.
 SLOT_COUNTS = {kind: dtype.itemsize // SLOT_BYTES for kind, dtype in DTYPES.items()}
 EVENT_NAMES = {int(kind): EventType(kind).name[3:].lower() for kind in DTYPES}
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 def _layout_text():
@@ -73,6 +84,7 @@ QTY_NONE = QTY_LOTS_NONE
 TIME_NONE = TS_NONE
 MAX_INSTRUMENT_COUNT = MAX_INSTRUMENTS
 MAX_STRATEGY_COUNT = MAX_STRATEGIES
+MAX_VENUE_COUNT = MAX_VENUES
 
 
 def cython_sizes():
@@ -85,4 +97,7 @@ def cython_sizes():
         "SignalEvent": sizeof(SignalEvent), "IntentEvent": sizeof(IntentEvent), "CancelEvent": sizeof(CancelEvent),
         "RefusalEvent": sizeof(RefusalEvent), "OrderStateEvent": sizeof(OrderStateEvent),
         "ExecReport": sizeof(ExecReport), "FillEvent": sizeof(FillEvent), "PositionEvent": sizeof(PositionEvent),
+        "CandleEvent": sizeof(CandleEvent), "ReferenceEvent": sizeof(ReferenceEvent),
+        "LiquidationEvent": sizeof(LiquidationEvent), "InstrumentStatusEvent": sizeof(InstrumentStatusEvent),
+        "OrderDelta": sizeof(OrderDelta), "FeedEvent": sizeof(FeedEvent), "GridEvent": sizeof(GridEvent),
     }

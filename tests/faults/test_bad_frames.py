@@ -10,7 +10,7 @@ from tickpath.session import Session
 from tickpath.shm.ring import EventReader, EventWriter
 from tickpath.shm.state_page import StatePage
 from tickpath.types import BookState, EventType, Status
-from tickpath.venues.binance_decode import MessageDecoder
+from tickpath.venues.decoders import MessageDecoder
 
 MS = 1_000_000
 START_NS = 1_723_161_254_000 * MS
@@ -440,7 +440,7 @@ def test_padded_frame_over_the_size_limit_closes_the_gate(bench, kind):
 
 
 def test_message_with_more_levels_than_the_batch_holds_is_refused_whole():
-    bids = [(f"{i}", "1") for i in range(1, 30_000)]
+    bids = [(f"{i}", "1") for i in range(1, 70_000)]
     for scanner in (True, False):
         decoder = MessageDecoder([("BTCUSDT", "0.01", "0.000001")], scanner=scanner)
         status, _, slots, *_ = decoder.decode(text(depth(bids=bids)), 1)

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from tickpath.decimal cimport DecimalGrid
-from tickpath.market.instruments cimport InstrumentTable, instrument_add
+from tickpath.market.instruments cimport InstrumentTable, book_rules_of, instrument_add
 from tickpath.types cimport STATUS_IGNORED, STATUS_OK, VENUE_BINANCE_SPOT, Slot
 from tickpath.venues.batch cimport BATCH_SLOTS, FRAME_PADDING, DecodeBatch, FrameView
 from tickpath.venues.binance_decode cimport BinanceDecoder, binance_decode, binance_decoder_free, binance_decoder_new
@@ -40,10 +40,11 @@ cdef class ExactDecoder:
         for symbol, tick_size, lot_size in instruments:
             tick, lot = DecimalGrid(tick_size), DecimalGrid(lot_size)
             name = symbol.encode()
-            if instrument_add(self.table, VENUE_BINANCE_SPOT, name, len(name), tick.grid, lot.grid, 0, 65536) < 0:
+            if instrument_add(self.table, VENUE_BINANCE_SPOT, 0, name, len(name), tick.grid, lot.grid, 0, 65536,
+                              book_rules_of(VENUE_BINANCE_SPOT, &tick.grid, &lot.grid)) < 0:
                 raise ValueError(f"instruments: expected a distinct symbol of 1 to 16 bytes, found {symbol!r}")
-        self.scanner = binance_decoder_new(self.table, id_prefix, max_frame_bytes, True)
-        self.general = binance_decoder_new(self.table, id_prefix, max_frame_bytes, False)
+        self.scanner = binance_decoder_new(VENUE_BINANCE_SPOT, 0, self.table, id_prefix, max_frame_bytes, True)
+        self.general = binance_decoder_new(VENUE_BINANCE_SPOT, 0, self.table, id_prefix, max_frame_bytes, False)
         self.batch[0].slots = <Slot*>malloc(BATCH_SLOTS * sizeof(Slot))
         self.batch[1].slots = <Slot*>malloc(BATCH_SLOTS * sizeof(Slot))
         if self.scanner == NULL or self.general == NULL or self.batch[0].slots == NULL or self.batch[1].slots == NULL:

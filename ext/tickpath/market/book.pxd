@@ -5,12 +5,19 @@
 # is three bit scans however far it lies. Prices outside the window wait in a hash map of fixed capacity; when the top
 # comes near the window's edge the window moves and only the ticks that enter or leave are touched.
 #
-# Synchronisation is the venue's published one (Binance spot, "How to manage a local order book correctly"): messages
-# that arrive before the snapshot are kept; those with u <= lastUpdateId are dropped; the first applied one must have
-# U <= lastUpdateId + 1 <= u; from then on U must be the previous u + 1. Anything else is a gap: back to SYNCING.
+# Synchronisation is the venue's published one. A message applies to a book at first_update_id - 1 and takes it to
+# last_update_id (types.pxd, BookDelta, says what that is at each venue).
+#   BOOK_SYNC_REST    (Binance, "How to manage a local order book correctly"): messages that arrive before the snapshot are
+#                     kept; those with u <= lastUpdateId are dropped; the first applied one must have
+#                     U <= lastUpdateId + 1 <= u; from then on U must be the previous u + 1. Anything else is a gap.
+#   BOOK_SYNC_STREAM  (Coinbase, Kraken, OKX, Bybit): a snapshot in the stream replaces the book, whenever it comes; what
+#                     comes before the first one is dropped; a message with ids must follow exactly, one without is proven
+#                     by the connection's own sequence (Coinbase) or by a checksum (Kraken, market/checksum.pxd).
+# A gap and a failed checksum lead back to SYNCING, which only a snapshot ends.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tickpath.decimal cimport clz64, ctz64
+from tickpath.market.instruments cimport BookRules
 from tickpath.types cimport PRICE_TICKS_NONE, BookDelta, Slot, likely, unlikely
 
 cdef enum: SIDE_BIDS = 0
@@ -53,6 +60,11 @@ cdef struct Book:
     uint64_t gap_found_id
     uint64_t dropped_pending          # records that did not fit while waiting for a snapshot
     uint64_t crossed_count
+    uint64_t dropped_unsynced         # messages of a stream that came before its snapshot
+    uint64_t cut_levels               # levels beyond rules.max_levels that were dropped
+    BookRules rules
+    int32_t checksum_seen             # the last message carried the venue's checksum …
+    int64_t checksum                  # … which the book with it applied must have
     Slot* pending
     int32_t pending_count
 
@@ -64,6 +76,7 @@ cpdef enum BookResult:
     BOOK_GAP = 4
     BOOK_SYNCED = 5                   # the snapshot was applied
     BOOK_SNAPSHOT_TOO_OLD = 6         # does not reach the first kept message: another snapshot is needed
+    BOOK_DROPPED_UNSYNCED = 7         # a stream's message before its snapshot
 
 # ---- hot: set one level (qty 0 deletes it). Side, new or known level, set or delete are all unpredictable in a real stream, and
 # a mispredicted branch costs more than the level: so every store is made in every case, with the value that fits, and the
@@ -183,7 +196,9 @@ cdef int book_depth(const Book* b, int side, int64_t* price_ticks, int64_t* qty_
 cdef void book_set_far(Book* b, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
 cdef int64_t book_next_far(const Book* b, int side, int64_t price_ticks) noexcept nogil
 cdef int64_t book_far_qty(const Book* b, int side, int64_t price_ticks) noexcept nogil
-cdef int book_init(Book* b, int64_t window_ticks) noexcept nogil
+cdef int book_init(Book* b, int64_t window_ticks, BookRules rules) noexcept nogil
+# What it holds is not to be trusted any more: SYNCING until a snapshot.
+cdef void book_lose(Book* b) noexcept nogil
 cdef void book_clear(Book* b) noexcept nogil
 cdef void book_free(Book* b) noexcept nogil
 

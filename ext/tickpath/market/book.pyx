@@ -6,8 +6,10 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from tickpath.market.instruments cimport BOOK_SYNC_REST, BOOK_SYNC_STREAM, BookRules
+
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, DELTA_ASK, DELTA_NO_LEVEL, DELTA_SNAPSHOT, SLOT_BYTES,
+    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, DELTA_ASK, DELTA_CHECKSUM, DELTA_NO_LEVEL, DELTA_SNAPSHOT, SLOT_BYTES,
 )
 
 import numpy as np
@@ -16,11 +18,12 @@ from tickpath.decimal import DecimalGrid
 from tickpath.types import BookState
 
 
-cdef int book_init(Book* b, int64_t window_ticks) noexcept nogil:
+cdef int book_init(Book* b, int64_t window_ticks, BookRules rules) noexcept nogil:
     """0, or -1 when memory is short. window_ticks: a power of two of at least 4096."""
     cdef int side
     cdef Ladder* l
     memset(b, 0, sizeof(Book))
+    b.rules = rules
     b.window_ticks = window_ticks
     b.mask = window_ticks - 1
     b.word_mask = (window_ticks >> 6) - 1
@@ -290,12 +293,57 @@ cdef inline void check_cross(Book* b) noexcept nogil:
         b.crossed_count += 1
 
 
+cdef int64_t window_worst(const Book* b, int side) noexcept nogil:
+    cdef const Ladder* l = &b.sides[side]
+    cdef int64_t last = b.base_ticks + b.window_ticks - 1
+    cdef int64_t w
+    if l.level_count == 0:
+        return PRICE_TICKS_NONE
+    # The window starts on a word's border and ends on one.
+    if side == SIDE_BIDS:
+        w = (b.base_ticks & b.mask) >> 6
+        if l.bits[w] == 0:
+            w = next_word_up(b, l, w)
+        return b.base_ticks + (((w << 6) + ctz64(l.bits[w]) - b.base_ticks) & b.mask)
+    w = (last & b.mask) >> 6
+    if l.bits[w] == 0:
+        w = next_word_down(b, l, w)
+    return b.base_ticks + (((w << 6) + 63 - clz64(l.bits[w]) - b.base_ticks) & b.mask)
+
+
+cdef int64_t far_worst(const Book* b, int side) noexcept nogil:
+    cdef const Ladder* l = &b.sides[side]
+    cdef int64_t worst = PRICE_TICKS_NONE
+    cdef int64_t i
+    for i in range(BOOK_FAR_LEVELS):
+        if l.far[i].price_ticks != PRICE_TICKS_NONE and (worst == PRICE_TICKS_NONE or better(side, worst, l.far[i].price_ticks)):
+            worst = l.far[i].price_ticks
+    return worst
+
+
+# A venue that sends a subscribed depth forgets what falls out of it, and does not say so.
+cdef void cut_side(Book* b, int side) noexcept nogil:
+    cdef Ladder* l = &b.sides[side]
+    cdef int64_t worst, far
+    while l.level_count + l.far_count > <int64_t>b.rules.max_levels:
+        worst = window_worst(b, side)
+        if l.far_count > 0:
+            far = far_worst(b, side)
+            if worst == PRICE_TICKS_NONE or better(side, worst, far):
+                worst = far
+        book_set_level(b, side, worst, 0)
+        b.cut_levels += 1
+
+
 cdef inline void message_applied(Book* b, const BookDelta* d) noexcept nogil:
     b.last_update_id = d.last_update_id
     b.ts_recv_ns = d.ts_recv_ns
     b.ts_venue_ns = d.ts_venue_ns
     b.update_count += 1
     settle_window(b)
+    if b.rules.max_levels != 0:
+        cut_side(b, SIDE_BIDS)
+        cut_side(b, SIDE_ASKS)
     check_cross(b)
     if unlikely(b.overflowed):
         b.state = BOOK_SYNCING
@@ -368,8 +416,48 @@ cdef int apply_snapshot(Book* b, const Slot* records, int32_t count) noexcept no
     return result
 
 
+cdef void book_lose(Book* b) noexcept nogil:
+    b.state = BOOK_SYNCING
+    b.pending_count = 0
+
+
+cdef int apply_stream(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    cdef int32_t i
+    if unlikely(d.flags & DELTA_SNAPSHOT):
+        book_clear(b)
+        for i in range(count):
+            if not d[i].flags & DELTA_NO_LEVEL:
+                b.base_ticks = (d[i].price_ticks - b.window_ticks // 2) & ~<int64_t>63
+                break
+        set_levels(b, records, count)
+        b.snapshot_update_id = d.last_update_id
+        message_applied(b, d)
+        return BOOK_SYNCED
+    if unlikely(b.state == BOOK_SYNCING):
+        b.dropped_unsynced += 1
+        return BOOK_DROPPED_UNSYNCED
+    if d.last_update_id != 0:
+        # A reset at the venue (OKX, maintenance) chains like any other message, to an id that is smaller.
+        if unlikely(d.first_update_id != b.last_update_id + 1):
+            if d.last_update_id <= b.last_update_id:
+                return BOOK_DROPPED_OLD
+            b.gap_count += 1
+            b.gap_expected_id = b.last_update_id + 1
+            b.gap_found_id = d.first_update_id
+            b.state = BOOK_SYNCING
+            return BOOK_GAP
+    set_levels(b, records, count)
+    message_applied(b, d)
+    return BOOK_APPLIED
+
+
 cdef int book_apply(Book* b, const Slot* records, int32_t count) noexcept nogil:
     cdef int result
+    if b.rules.sync == BOOK_SYNC_STREAM:
+        b.checksum_seen = records[count - 1].flags & DELTA_CHECKSUM
+        b.checksum = (<const BookDelta*>(records + count - 1)).price_ticks
+        return apply_stream(b, records, count)
     if unlikely(records.flags & DELTA_SNAPSHOT):
         return apply_snapshot(b, records, count)
     if unlikely(b.state == BOOK_SYNCING):
@@ -397,16 +485,23 @@ cdef class OrderBook:
     """One instrument's book from Python.
 
     Parameters: tick_size, lot_size : decimal strings.  window_ticks : power of two, 4096 or more; prices further from
-    the top are kept as exactly, only slower.
+    the top are kept as exactly, only slower.  sync : "rest" or "stream", how it is synchronised (book.pxd).
+    max_levels : a side is cut to this many after each message; 0 = not cut.
     Errors: ValueError for a bad window or increment; MemoryError.
     """
-    def __cinit__(self, tick_size="0.01", lot_size="0.00001", window_ticks=65536):
+    def __cinit__(self, tick_size="0.01", lot_size="0.00001", window_ticks=65536, *, sync="rest", max_levels=0):
+        cdef BookRules rules
+        memset(&rules, 0, sizeof(BookRules))
+        if sync not in ("rest", "stream"):
+            raise ValueError(f"sync: expected 'rest' or 'stream', found {sync!r}")
+        rules.sync = BOOK_SYNC_REST if sync == "rest" else BOOK_SYNC_STREAM
+        rules.max_levels = max_levels
         window = int(window_ticks)
         if window < 4096 or window & (window - 1):
             raise ValueError(f"window_ticks: expected a power of two of at least 4096, found {window_ticks}")
         self.tick_size = DecimalGrid(tick_size)
         self.lot_size = DecimalGrid(lot_size)
-        if book_init(&self.book, window) != 0:
+        if book_init(&self.book, window, rules) != 0:
             raise MemoryError()
 
     def __dealloc__(self):
@@ -446,6 +541,15 @@ cdef class OrderBook:
         book_set_level(&self.book, side, price_ticks, qty_lots)
         settle_window(&self.book)
         check_cross(&self.book)
+
+    def lose(self):
+        """Trust it no more: SYNCING until a snapshot."""
+        book_lose(&self.book)
+
+    @property
+    def checksum(self):
+        """The checksum that the last message carried, or None."""
+        return self.book.checksum if self.book.checksum_seen else None
 
     def mark_synced(self, uint64_t last_update_id):
         """Take the present levels as a snapshot with this update id."""
@@ -517,6 +621,7 @@ cdef class OrderBook:
 
     @property
     def counters(self):
-        """{updates, gaps, crossed, dropped_pending}: counts since the start."""
+        """{updates, gaps, crossed, dropped_pending, dropped_unsynced, cut_levels}: counts since the start."""
         return {"updates": self.book.update_count, "gaps": self.book.gap_count, "crossed": self.book.crossed_count,
-                "dropped_pending": self.book.dropped_pending}
+                "dropped_pending": self.book.dropped_pending, "dropped_unsynced": self.book.dropped_unsynced,
+                "cut_levels": self.book.cut_levels}

@@ -10,7 +10,7 @@
 #   F1 the feeder stores `written` (release) after the entry's bytes; F2 the engine loads it (acquire): entry visible.
 # A length in an entry is checked before it is used: a feeder that writes nonsense stops its own feed, not the engine.
 #   F3 the engine stores `read` (release) after it is done with the bytes; F4 the feeder loads it (acquire) before reuse.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 cdef enum: FEED_HEADER_BYTES = 4096
 cdef enum: FEED_PADDING = 4096
@@ -24,7 +24,8 @@ cdef struct FeedEntry:
     uint32_t frame_bytes
     uint32_t flags
     uint32_t instrument               # of a REST body that does not name it, else INSTRUMENT_NONE
-    uint32_t reserved
+    uint16_t venue_slot               # which of our venues, and which of its connections
+    uint16_t connection
 
 cdef struct FeedReader:
     const char* data
@@ -37,8 +38,9 @@ cdef struct FeedReader:
     FeedEntry entry                   # the one at hand, copied and checked
     const char* frame                 # its bytes, in the lane
 
-# The next entry in r.entry and its bytes at r.frame, which stay until feed_release; False when there is none.
-cdef bint feed_next(FeedReader* r) noexcept nogil
+# The next entry in r.entry and its bytes at r.frame, which stay until feed_release; False when there is none. An entry of a
+# venue we do not have is one that no feeder of ours writes.
+cdef bint feed_next(FeedReader* r, int32_t venue_count) noexcept nogil
 cdef void feed_release(FeedReader* r) noexcept nogil
 
 cdef class FeedLaneReader:
@@ -53,4 +55,4 @@ cdef class FeedLaneWriter:
     cdef uint64_t position
     cdef object _buffer
     cdef bint _append(self, const char* frame, Py_ssize_t size, int64_t ts_recv_ns, uint32_t instrument,
-                      uint32_t flags) except -1
+                      uint32_t flags, uint16_t venue_slot, uint16_t connection) except -1

@@ -10,7 +10,7 @@ from tickpath.shm.segment import SegmentError, private_memory
 HEADER_SIZE = FEED_HEADER_BYTES
 
 
-cdef bint feed_next(FeedReader* r) noexcept nogil:
+cdef bint feed_next(FeedReader* r, int32_t venue_count) noexcept nogil:
     cdef uint64_t offset, left
     while not r.broken:
         if r.position == r.known_written:
@@ -23,7 +23,8 @@ cdef bint feed_next(FeedReader* r) noexcept nogil:
         memcpy(&r.entry, r.data + offset, FEED_ENTRY_BYTES)
         if unlikely(left > r.mask + 1 or r.entry.entry_bytes < FEED_ENTRY_BYTES or r.entry.entry_bytes & 31
                     or r.entry.entry_bytes > left or r.entry.entry_bytes > r.mask + 1 - offset
-                    or r.entry.frame_bytes > r.entry.entry_bytes - FEED_ENTRY_BYTES):
+                    or r.entry.frame_bytes > r.entry.entry_bytes - FEED_ENTRY_BYTES
+                    or (r.entry.venue_slot >= venue_count and not r.entry.flags & FEED_FILLER)):
             r.broken = 1
             return False
         if not r.entry.flags & FEED_FILLER:
@@ -75,7 +76,7 @@ cdef class FeedLaneReader:
 
     def try_read(self):
         """Take the next entry, copied: (ts_recv_ns, instrument, frame bytes; None at the feed's end), or None."""
-        if not feed_next(&self.feed):
+        if not feed_next(&self.feed, 65536):
             return None
         frame = None
         if not self.feed.entry.flags & FEED_END:
@@ -114,16 +115,17 @@ cdef class FeedLaneWriter:
         """True when the reader has released everything written so far."""
         return load_acquire_u64(self.read) == self.position                    # F4, see F3
 
-    def try_write(self, bytes frame, int64_t ts_recv_ns, uint32_t instrument=0xFFFFFFFF):
+    def try_write(self, bytes frame, int64_t ts_recv_ns, uint32_t instrument=0xFFFFFFFF, *, uint16_t venue_slot=0,
+                  uint16_t connection=0):
         """Append one frame; False when the lane is full. ts_recv_ns: epoch ns."""
-        return self._append(frame, len(frame), ts_recv_ns, instrument, 0)
+        return self._append(frame, len(frame), ts_recv_ns, instrument, 0, venue_slot, connection)
 
     def try_end(self, int64_t ts_recv_ns=0):
         """Append the end mark."""
-        return self._append(b"", 0, ts_recv_ns, 0xFFFFFFFF, FEED_END)
+        return self._append(b"", 0, ts_recv_ns, 0xFFFFFFFF, FEED_END, 0, 0)
 
     cdef bint _append(self, const char* frame, Py_ssize_t size, int64_t ts_recv_ns, uint32_t instrument,
-                      uint32_t flags) except -1:
+                      uint32_t flags, uint16_t venue_slot, uint16_t connection) except -1:
         cdef uint64_t capacity = self.mask + 1
         cdef uint64_t need = (FEED_ENTRY_BYTES + size + 31) & ~<uint64_t>31
         cdef uint64_t offset = self.position & self.mask
@@ -148,7 +150,8 @@ cdef class FeedLaneWriter:
         entry.frame_bytes = <uint32_t>size
         entry.flags = flags
         entry.instrument = instrument
-        entry.reserved = 0
+        entry.venue_slot = venue_slot
+        entry.connection = connection
         memcpy(self.data + offset + FEED_ENTRY_BYTES, frame, size)
         self.position += need
         store_release_u64(self.written, self.position)                         # F1, see F2

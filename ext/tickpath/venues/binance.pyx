@@ -49,6 +49,7 @@ cdef class BinanceListener(WSListener):
             return
         view.ts_recv_ns = self.epoch_offset_ns + mono_now_ns()
         view.instrument_hint = self.instrument_hint
+        view.venue_slot = view.connection = 0
         if frame.fin and frame.msg_type == TEXT:
             view.data = frame.payload_ptr
             view.size = frame.payload_size

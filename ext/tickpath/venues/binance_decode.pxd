@@ -3,7 +3,7 @@
 # Two readers of the same messages: a scanner that knows the exact text Binance sends for its hottest messages, and
 # simdjson on-demand for every other key order, message and surprise. Whatever the scanner takes, simdjson would have
 # decoded to the same records (tests/ext/tickpath/venues/test_binance_decode_differential.py).
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t
 
 from tickpath.market.instruments cimport InstrumentTable
 from tickpath.venues.batch cimport DecodeBatch, FrameView
@@ -12,9 +12,9 @@ cdef struct BinanceDecoder
 
 # ---- hot
 # Decode one frame into `batch`. Returns Status; on anything but STATUS_OK the batch holds no record.
-cdef int binance_decode(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil
+cdef int binance_decode(void* self, const FrameView* frame, DecodeBatch* batch) noexcept nogil
 
 # ---- cold
-cdef BinanceDecoder* binance_decoder_new(const InstrumentTable* instruments, const char* id_prefix, int64_t max_frame_bytes,
-                                         bint use_scanner) noexcept nogil
-cdef void binance_decoder_free(BinanceDecoder* d) noexcept nogil
+cdef BinanceDecoder* binance_decoder_new(uint8_t venue, uint8_t venue_slot, const InstrumentTable* instruments,
+                                         const char* id_prefix, int64_t max_frame_bytes, bint use_scanner) noexcept nogil
+cdef void binance_decoder_free(void* self) noexcept nogil

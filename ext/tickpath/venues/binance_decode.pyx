@@ -11,35 +11,32 @@ The messages (github.com/binance/binance-spot-api-docs, web-socket-streams.md, s
     {"lastUpdateId":50093239218,"bids":[["61837.63000000","3.78826000"]],"asks":[]}          (REST, /api/v3/depth)
     {"e":"executionReport","E":1499405658658,"s":"ETHBTC","c":"tp…","S":"BUY","x":"TRADE","i":4293153,"l":"…",…}
 
-Each may come bare or inside {"stream":…,"data":…}. `MessageDecoder` is the Python face, for tools and tests.
+Each may come bare or inside {"stream":…,"data":…}. The Python face of every decoder is in decoders.pyx.
 """
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
-from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport (
-    DecimalGrid, Grid, ctz64, decimal_to_units_slow, e8_to_units, fixed8_pair, grid_init, load_u64,
-    quote_mask, quoted_decimal,
+    Grid, ctz64, decimal_to_units_slow, e8_to_units, fixed8_pair, grid_init, load_u64, quote_mask, quoted_decimal,
 )
-from tickpath.market.instruments cimport Instrument, instrument_add, instrument_find
+from tickpath.market.instruments cimport Instrument, instrument_find
 from tickpath.types cimport (
-    DELTA_ASK, DELTA_FIRST, DELTA_LAST, DELTA_NO_LEVEL, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT,
-    EV_QUOTE, EV_TRADE, EXEC_CANCELED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE, INSTRUMENT_NONE,
+    DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT,
+    EV_QUOTE, EV_TRADE, EXEC_CANCELED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE,
     LIQUIDITY_MAKER, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK,
     STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TRADE_AGGREGATE,
-    TRADE_SELL_AGGRESSOR, TS_NONE, VENUE_BINANCE_SPOT, BookDelta, ExecReport, QuoteEvent, Slot, TradeEvent,
+    TRADE_SELL_AGGRESSOR, TS_NONE, BookDelta, ExecReport, QuoteEvent, Slot, TradeEvent,
     likely, unlikely,
 )
 from tickpath.venues.batch cimport (
-    BATCH_SLOTS, FRAME_PADDING, MESSAGE_BAR, MESSAGE_BOOK_DELTA, MESSAGE_EXEC_REPORT, MESSAGE_NONE, MESSAGE_OTHER,
-    MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE,
+    BATCH_SLOTS, FRAME_PADDING, MESSAGE_BAR, MESSAGE_BOOK_DELTA, MESSAGE_EXEC_REPORT, MESSAGE_OTHER,
+    MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE, batch_clear, batch_close_book, slot_open,
 )
-
-import numpy as np
-
-from tickpath.types import SLOT_DTYPE
-
+from tickpath.venues.scan cimport (
+    AT, LEN, name_end, scan_bool, scan_decimal_general, scan_decimal_or, scan_int, scan_symbol, scan_uint, skip_name,
+    venue_time_ns,
+)
 
 cdef extern from "ondemand.hpp":
     cdef struct OdField:
@@ -88,6 +85,8 @@ cdef struct BinanceDecoder:
     const InstrumentTable* instruments
     int64_t max_frame_bytes
     int32_t use_scanner
+    uint8_t venue                 # VenueId
+    uint8_t venue_slot
     char[16] id_prefix            # the 12 characters that open every client order id of this run
     Grid fee_grid                 # 1e-8
     ExecName[32] exec_names
@@ -103,12 +102,14 @@ cdef void exec_name_add(BinanceDecoder* d, const char* text, int size, int kind)
     name.kind = kind
 
 
-cdef BinanceDecoder* binance_decoder_new(const InstrumentTable* instruments, const char* id_prefix, int64_t max_frame_bytes,
-                                         bint use_scanner) noexcept nogil:
+cdef BinanceDecoder* binance_decoder_new(uint8_t venue, uint8_t venue_slot, const InstrumentTable* instruments,
+                                         const char* id_prefix, int64_t max_frame_bytes, bint use_scanner) noexcept nogil:
     cdef BinanceDecoder* d = <BinanceDecoder*>calloc(1, sizeof(BinanceDecoder))
     cdef int i
     if d == NULL:
         return NULL
+    d.venue = venue
+    d.venue_slot = venue_slot
     d.instruments = instruments
     d.max_frame_bytes = max_frame_bytes
     d.use_scanner = use_scanner
@@ -133,32 +134,14 @@ cdef BinanceDecoder* binance_decoder_new(const InstrumentTable* instruments, con
     return d
 
 
-cdef void binance_decoder_free(BinanceDecoder* d) noexcept nogil:
+cdef void binance_decoder_free(void* self) noexcept nogil:
+    cdef BinanceDecoder* d = <BinanceDecoder*>self
     if d != NULL:
         if d.parser != NULL:
             od_free(d.parser)
         free(d.message)
         free(d.levels)
         free(d)
-
-
-cdef inline void slot_open(Slot* s, uint8_t kind, uint32_t instrument, int64_t ts_recv_ns, int64_t ts_venue_ns,
-                           int flags) noexcept nogil:
-    s.ts_recv_ns = ts_recv_ns
-    s.ts_venue_ns = ts_venue_ns
-    s.instrument = instrument
-    s.type = kind
-    s.venue = VENUE_BINANCE_SPOT
-    s.flags = <unsigned short>flags
-
-
-# Venue time in ms (13 digits) or us (16 digits, with timeUnit=MICROSECOND) to ns; TS_NONE when it is neither.
-cdef inline int64_t venue_time_ns(uint64_t value) noexcept nogil:
-    if likely(value < 9000000000000ULL):
-        return <int64_t>(value * 1000000)
-    if value < 9000000000000000ULL and value > 100000000000000ULL:
-        return <int64_t>(value * 1000)
-    return TS_NONE
 
 
 # The six base-32 characters that end a client order id of ours; 0 when the id is not of this run.
@@ -182,82 +165,8 @@ cdef inline uint64_t own_ordinal(const BinanceDecoder* d, const char* text, long
 # step starts in front of that last byte, reads at most FRAME_PADDING bytes beyond it, and a message that continues in
 # the bytes behind the frame is refused, not read on.
 
-ctypedef const char* (*decimal_scanner)(const char* p, const Grid* g, int64_t* units) noexcept nogil
-
 cdef extern from *:
     """
-    #define TP_INLINE static inline __attribute__((always_inline))
-    #define TP_AT(p, s) __extension__({ constexpr uint64_t tp_text = tp_word(s); tp_at((p), (s), sizeof(s) - 1, tp_text); })
-    #define TP_LEN(s) ((long)sizeof(s) - 1)
-
-    /* Is the literal at p? GCC 12 calls the library's memcmp for some of these lengths, which costs as much as the rest
-       of a message; with n and s constant this is a few compares. Reads 8 bytes at least. */
-    TP_INLINE uint64_t tp_load(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
-    TP_INLINE __m128i tp_load16(const char *p) { return _mm_loadu_si128((const __m128i *)p); }
-    /* Up to eight bytes of the literal as the compiler's own constant, at the high end. */
-    template <size_t N> constexpr uint64_t tp_word(const char (&s)[N]) {
-      uint64_t word = 0;
-      for (size_t i = 0; i < N - 1 && i < 8; i++) word = word >> 8 | (uint64_t)(unsigned char)s[i] << 56;
-      return word;
-    }
-    TP_INLINE bool tp_at(const char *p, const char *s, size_t n, uint64_t word) {
-      if (n < 8) return tp_load(p) << (64 - 8 * n) == word;
-      if (n <= 16) return ((tp_load(p) ^ tp_load(s)) | (tp_load(p + n - 8) ^ tp_load(s + n - 8))) == 0;
-      __m128i differs = _mm_xor_si128(tp_load16(p + n - 16), tp_load16(s + n - 16));
-      for (size_t i = 0; i + 16 < n; i += 16)
-        differs = _mm_or_si128(differs, _mm_xor_si128(tp_load16(p + i), tp_load16(s + i)));
-      return _mm_testz_si128(differs, differs);
-    }
-
-    /* The first n of 16 bytes, and zeroes: the table's lookup of 16 bytes then has no branch on the symbol's length. */
-    TP_INLINE void tp_zero_padded(const char *p, long n, char *out) {
-      static const unsigned char keep[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-      _mm_storeu_si128((__m128i *)out, _mm_and_si128(tp_load16(p), tp_load16((const char *)keep + 16 - n)));
-    }
-    /* The steps of the scanner are always inlined, so that the place in the text stays in a register: through memory each
-       step would wait for the one before to be stored. */
-    static __attribute__((noinline)) const char *tp_long_name_end(const char *p, const char *end) {
-      for (; p < end; p += 32) {
-        uint32_t quotes = tp_quote_mask(p), special = tp_special_mask(p);
-        if (quotes) {
-          if (special & (quotes ^ (quotes - 1))) return NULL;
-          p += __builtin_ctz(quotes);
-          return p < end ? p : NULL;
-        }
-        if (special) return NULL;
-      }
-      return NULL;
-    }
-    TP_INLINE const char *tp_name_end(const char *p, const char *end) {
-      uint32_t quotes = tp_quote_mask(p);
-      if (TP_UNLIKELY(quotes == 0)) return tp_long_name_end(p, end);
-      /* The bits up to the first quote; what stands behind it is not part of the name. */
-      if (TP_UNLIKELY(tp_special_mask(p) & (quotes ^ (quotes - 1)))) return NULL;
-      p += __builtin_ctz(quotes);
-      return TP_LIKELY(p < end) ? p : NULL;
-    }
-    TP_INLINE bool tp_skip_name(const char **p, const char *end) { return (*p = tp_name_end(*p, end)) != NULL; }
-    TP_INLINE bool tp_scan_uint(const char **p, uint64_t *value) {
-      int n;
-      *value = tp_digit_run(*p, &n);
-      if (TP_UNLIKELY((unsigned)n - 1 > 15)) return false;
-      if (TP_UNLIKELY(**p == '0') && n > 1) return false;
-      *p += n;
-      return true;
-    }
-    template <class G, class F> TP_INLINE bool tp_scan_decimal(const char **p, const G *g, int64_t *units, F general) {
-      uint64_t value_e8, quotient;
-      uint32_t n = __builtin_ctzll(tp_quote_mask(*p) | 1ULL << 32);
-      if (TP_LIKELY(tp_fixed8(*p, n, &value_e8))) {
-        quotient = tp_rotate_right(value_e8 * g->inverse, g->shift);
-        if (TP_LIKELY(quotient <= g->quotient_max)) {
-          *units = (int64_t)quotient;
-          *p += n;
-          return true;
-        }
-      }
-      return (*p = general(*p, g, units)) != NULL;
-    }
     /* One bit for each letter: its low six bits are 1..26 for 'A'..'Z' and 33..58 for 'a'..'z'. */
     #define TP_KEY(c) (1ULL << ((c) & 63))
     #define TP_KEYS(a, b, c, d, e, f, g, h) \
@@ -266,25 +175,6 @@ cdef extern from *:
                             | TP_KEYS('i', 'l', 'z', 'L', 'n', 'N', 'T', 't') | TP_KEYS('I', 'w', 'm', 'M', 'I', 'w', 'm', 'M'))
     #define TP_REPORT_TAIL_KEYS (TP_KEYS('O', 'Z', 'Y', 'Q', 'O', 'Z', 'Y', 'Q'))
 
-    /* BUY and SELL, true and false, and whether a number is negative: fields that no predictor can learn. Their lengths
-       differ by one, which is added. The barrier keeps the compiler from making two branches of it again. */
-    #define TP_NO_BRANCH(x) __asm__("" : "+r"(x))
-    TP_INLINE bool tp_scan_int(const char **p, uint64_t *value, int *negative) {
-      int minus = **p == '-';
-      TP_NO_BRANCH(minus);
-      *negative = minus;
-      *p += minus;
-      return tp_scan_uint(p, value);
-    }
-    TP_INLINE unsigned tp_load_u32(const char *p) { unsigned v; memcpy(&v, p, 4); return v; }
-    TP_INLINE bool tp_scan_bool(const char **p, int *value) {
-      int is_false = **p == 'f';
-      TP_NO_BRANCH(is_false);
-      unsigned text = tp_load_u32(*p + is_false);         /* "true" or "alse" */
-      *value = !is_false;
-      *p += 4 + is_false;
-      return text == 0x65757274u - (-(unsigned)is_false & (0x65757274u - 0x65736C61u));
-    }
     TP_INLINE bool tp_scan_side(const char **p, int *is_buy) {
       int buy = **p == 'B';
       TP_NO_BRANCH(buy);
@@ -294,41 +184,10 @@ cdef extern from *:
       return text == 0x4C4C4553u - (-(unsigned)buy & (0x4C4C4553u - 0x22595542u));
     }
     """
-    bint AT "TP_AT"(const char* p, const char* s) noexcept nogil
-    long LEN "TP_LEN"(const char* s) noexcept nogil
     uint64_t KEY "TP_KEY"(int letter) noexcept nogil
     const uint64_t REPORT_KEYS "TP_REPORT_KEYS"
     const uint64_t REPORT_TAIL_KEYS "TP_REPORT_TAIL_KEYS"
-    void zero_padded "tp_zero_padded"(const char* p, long n, char* out) noexcept nogil
-    # Each moves p behind what it names, and is False, with p meaning nothing, when the text is anything else.
-    # name_end: the closing quote of a plain name, one without escape, control or non-ASCII byte; NULL when it is none.
-    const char* name_end "tp_name_end"(const char* p, const char* end) noexcept nogil
-    bint skip_name "tp_skip_name"(const char** p, const char* end) noexcept nogil
-    # A JSON integer of 1 to 16 digits without leading zero; of a negative one *value is the magnitude.
-    bint scan_uint "tp_scan_uint"(const char** p, uint64_t* value) noexcept nogil
-    bint scan_int "tp_scan_int"(const char** p, uint64_t* value, int* negative) noexcept nogil
-    bint scan_bool "tp_scan_bool"(const char** p, int* value) noexcept nogil
     bint scan_side "tp_scan_side"(const char** p, int* is_buy) noexcept nogil
-    # A decimal, to its closing quote, in units of the grid; `general` is called for all but eight decimals and one to
-    # seven digits before the point.
-    bint scan_decimal_or "tp_scan_decimal"(const char** p, const Grid* g, int64_t* units, decimal_scanner general) noexcept nogil
-
-
-cdef inline const Instrument* scan_symbol(const InstrumentTable* t, const char** p, const char* end) noexcept nogil:
-    cdef const char* stop = name_end(p[0], end)
-    cdef char[16] symbol
-    cdef long n = stop - p[0]
-    if unlikely(stop == NULL or n > 16):
-        return NULL
-    zero_padded(p[0], n, symbol)
-    p[0] = stop
-    return instrument_find(t, symbol, 16)
-
-
-# To the closing quote, or NULL.
-cdef const char* scan_decimal_general(const char* p, const Grid* g, int64_t* units) noexcept nogil:
-    cdef const char* stop = NULL
-    return stop if quoted_decimal(p, g, units, &stop) == STATUS_OK else NULL
 
 
 # The message's own closing brace and its envelope's, and then the end.
@@ -345,7 +204,7 @@ cdef inline int scan_book_ticker(BinanceDecoder* d, const char* p, const char* e
     if not scan_uint(&p, &update_id) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
-    item = scan_symbol(d.instruments, &p, end)
+    item = scan_symbol(d.instruments, d.venue_slot, &p, end)
     if item == NULL or not AT(p, "\",\"b\":\""):
         return 0
     p += LEN("\",\"b\":\"")
@@ -364,7 +223,7 @@ cdef inline int scan_book_ticker(BinanceDecoder* d, const char* p, const char* e
         return 0
     if (q.bid_price_ticks <= 0 or q.ask_price_ticks <= 0 or q.bid_qty_lots < 0 or q.ask_qty_lots < 0):
         return 0                                       # an empty side or nonsense: the general way tells which
-    slot_open(batch.slots, EV_QUOTE, item.instrument, frame.ts_recv_ns, TS_NONE, 0)
+    slot_open(batch.slots, EV_QUOTE, d.venue, item.instrument, frame.ts_recv_ns, TS_NONE, 0)
     batch.count = 1
     batch.kind = MESSAGE_QUOTE
     batch.instrument = item.instrument
@@ -382,7 +241,7 @@ cdef inline int scan_trade(BinanceDecoder* d, const char* p, const char* end, lo
     if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
-    item = scan_symbol(d.instruments, &p, end)
+    item = scan_symbol(d.instruments, d.venue_slot, &p, end)
     if item == NULL or not AT(p, "\",\"t\":"):
         return 0
     p += LEN("\",\"t\":")
@@ -406,7 +265,7 @@ cdef inline int scan_trade(BinanceDecoder* d, const char* p, const char* end, lo
     batch.ts_venue_ns = venue_time_ns(trade_time)
     if t.price_ticks <= 0 or t.qty_lots <= 0 or batch.ts_venue_ns == TS_NONE or venue_time_ns(event_time) == TS_NONE:
         return 0
-    slot_open(batch.slots, EV_TRADE, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
+    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
               TRADE_SELL_AGGRESSOR * sell_aggressor)
     t.trade_id = trade_id
     t.trade_count = 1
@@ -427,7 +286,7 @@ cdef inline int scan_agg_trade(BinanceDecoder* d, const char* p, const char* end
     if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
-    item = scan_symbol(d.instruments, &p, end)
+    item = scan_symbol(d.instruments, d.venue_slot, &p, end)
     if item == NULL or not AT(p, "\",\"a\":"):
         return 0
     p += LEN("\",\"a\":")
@@ -458,7 +317,7 @@ cdef inline int scan_agg_trade(BinanceDecoder* d, const char* p, const char* end
     if (t.price_ticks <= 0 or t.qty_lots <= 0 or last_id < first_id or last_id - first_id > 0x7FFFFFFF
             or batch.ts_venue_ns == TS_NONE or venue_time_ns(event_time) == TS_NONE):
         return 0
-    slot_open(batch.slots, EV_TRADE, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
+    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
               TRADE_AGGREGATE | TRADE_SELL_AGGRESSOR * sell_aggressor)
     t.trade_id = trade_id
     t.trade_count = <uint32_t>(last_id - first_id + 1)
@@ -478,7 +337,7 @@ cdef const char* scan_level_general(const char* p, const Instrument* item, BookD
 
 
 # One side's rows [["p","q"],…]; p stands at '['. Returns the byte behind ']' or NULL.
-cdef inline const char* scan_levels(const char* p, const Instrument* item, int flags, int64_t ts_recv_ns,
+cdef inline const char* scan_levels(BinanceDecoder* d, const char* p, const Instrument* item, int flags, int64_t ts_recv_ns,
                                     int64_t ts_venue_ns, uint64_t first_id, uint64_t last_id,
                                     DecodeBatch* batch) noexcept nogil:
     cdef BookDelta* b = <BookDelta*>(batch.slots + batch.count)
@@ -510,7 +369,7 @@ cdef inline const char* scan_levels(const char* p, const Instrument* item, int f
                 return NULL
         if unlikely(b.price_ticks <= 0 or b.qty_lots < 0):
             return NULL
-        slot_open(<Slot*>b, EV_BOOK_DELTA, item.instrument, ts_recv_ns, ts_venue_ns, flags)
+        slot_open(<Slot*>b, EV_BOOK_DELTA, d.venue, item.instrument, ts_recv_ns, ts_venue_ns, flags)
         b.first_update_id = first_id
         b.last_update_id = last_id
         b += 1
@@ -531,7 +390,7 @@ cdef inline int scan_depth_update(BinanceDecoder* d, const char* p, const char* 
     if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
-    item = scan_symbol(d.instruments, &p, end)
+    item = scan_symbol(d.instruments, d.venue_slot, &p, end)
     if item == NULL or not AT(p, "\",\"U\":"):
         return 0
     p += LEN("\",\"U\":")
@@ -544,34 +403,17 @@ cdef inline int scan_depth_update(BinanceDecoder* d, const char* p, const char* 
     batch.ts_venue_ns = venue_time_ns(event_time)
     if batch.ts_venue_ns == TS_NONE or last_id < first_id:
         return 0
-    p = scan_levels(p, item, 0, frame.ts_recv_ns, batch.ts_venue_ns, first_id, last_id, batch)
+    p = scan_levels(d, p, item, 0, frame.ts_recv_ns, batch.ts_venue_ns, first_id, last_id, batch)
     if p == NULL or not AT(p, ",\"a\":"):
         return 0
     p += LEN(",\"a\":")
-    p = scan_levels(p, item, DELTA_ASK, frame.ts_recv_ns, batch.ts_venue_ns, first_id, last_id, batch)
+    p = scan_levels(d, p, item, DELTA_ASK, frame.ts_recv_ns, batch.ts_venue_ns, first_id, last_id, batch)
     if p == NULL or not closes(p, end, close_bytes):
         return 0
     batch.kind = MESSAGE_BOOK_DELTA
     batch.instrument = item.instrument
-    batch_close_delta(batch, frame, first_id, last_id)
+    batch_close_book(batch, 0, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, 0, first_id, last_id)
     return STATUS_OK
-
-
-# Marks the first and last record of a book message; a message without levels gets one record that carries its ids.
-cdef inline void batch_close_delta(DecodeBatch* batch, const FrameView* frame, uint64_t first_id,
-                                   uint64_t last_id) noexcept nogil:
-    cdef BookDelta* b
-    batch.level_count = batch.count
-    if batch.count == 0:
-        b = <BookDelta*>batch.slots
-        slot_open(<Slot*>b, EV_BOOK_DELTA, batch.instrument, frame.ts_recv_ns, batch.ts_venue_ns, DELTA_NO_LEVEL)
-        b.price_ticks = PRICE_TICKS_NONE
-        b.qty_lots = 0
-        b.first_update_id = first_id
-        b.last_update_id = last_id
-        batch.count = 1
-    batch.slots[0].flags |= DELTA_FIRST
-    batch.slots[batch.count - 1].flags |= DELTA_LAST
 
 
 # Further fields of a report, each one letter and a plain value, none of them seen before: the message's tail differs from
@@ -620,7 +462,7 @@ cdef inline int scan_exec_report(BinanceDecoder* d, const char* p, const char* e
     if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
-    item = scan_symbol(d.instruments, &p, end)
+    item = scan_symbol(d.instruments, d.venue_slot, &p, end)
     if item == NULL or not AT(p, "\",\"c\":\""):
         return 0
     p += LEN("\",\"c\":\"")
@@ -780,16 +622,17 @@ cdef inline int scan_exec_report(BinanceDecoder* d, const char* p, const char* e
     r.trade_id = trade_id & (<uint64_t>negative - 1)   # sent as -1 when the report is no trade, and then 0 here
     r.side = SIDE_BUY if is_buy else SIDE_SELL
     r.exec_type = <uint8_t>name.kind
-    report_close(item, frame, batch, LIQUIDITY_MAKER * is_maker)
+    report_close(d, item, frame, batch, LIQUIDITY_MAKER * is_maker)
     return STATUS_OK
 
 
-cdef inline void report_close(const Instrument* item, const FrameView* frame, DecodeBatch* batch, int flags) noexcept nogil:
+cdef inline void report_close(BinanceDecoder* d, const Instrument* item, const FrameView* frame, DecodeBatch* batch,
+                              int flags) noexcept nogil:
     cdef ExecReport* r = <ExecReport*>batch.slots
     r.venue_code = 0
     r.local_reason = 0
-    slot_open(batch.slots, EV_EXEC_REPORT, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, flags)
-    slot_open(batch.slots + 1, EV_CONT, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, 1)
+    slot_open(batch.slots, EV_EXEC_REPORT, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, flags)
+    slot_open(batch.slots + 1, EV_CONT, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, 1)
     batch.count = 2
     batch.kind = MESSAGE_EXEC_REPORT
     batch.instrument = item.instrument
@@ -859,18 +702,18 @@ cdef inline bint field_is(const OdField* f, const char* text, uint32_t size) noe
     return f.type == b's' and f.size == size and memcmp(f.text, text, size) == 0
 
 
-cdef inline const Instrument* field_instrument(const InstrumentTable* t, const OdField* f) noexcept nogil:
+cdef inline const Instrument* field_instrument(const BinanceDecoder* d, const OdField* f) noexcept nogil:
     cdef char[32] padded
-    if f.type != b's' or f.size == 0 or f.size > 16:
+    if f.type != b's' or f.size == 0 or f.size > 24:
         return NULL
     memset(padded, 0, 32)
     memcpy(padded, f.text, f.size)
-    return instrument_find(t, padded, f.size)
+    return instrument_find(d.instruments, d.venue_slot, padded, f.size)
 
 
 cdef int walk_quote(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     cdef OdMessage* m = d.message
-    cdef const Instrument* item = field_instrument(d.instruments, &m.one[b's'])
+    cdef const Instrument* item = field_instrument(d, &m.one[b's'])
     cdef QuoteEvent* q = <QuoteEvent*>batch.slots
     cdef int status
     if not field_uint(&m.one[b'u'], &batch.last_update_id):
@@ -893,7 +736,7 @@ cdef int walk_quote(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batc
         q.bid_price_ticks = PRICE_TICKS_NONE
     if q.ask_price_ticks == 0:
         q.ask_price_ticks = PRICE_TICKS_NONE
-    slot_open(batch.slots, EV_QUOTE, item.instrument, frame.ts_recv_ns, TS_NONE, 0)
+    slot_open(batch.slots, EV_QUOTE, d.venue, item.instrument, frame.ts_recv_ns, TS_NONE, 0)
     batch.count = 1
     batch.kind = MESSAGE_QUOTE
     batch.instrument = item.instrument
@@ -903,7 +746,7 @@ cdef int walk_quote(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batc
 
 cdef int walk_trade(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch, bint aggregate) noexcept nogil:
     cdef OdMessage* m = d.message
-    cdef const Instrument* item = field_instrument(d.instruments, &m.one[b's'])
+    cdef const Instrument* item = field_instrument(d, &m.one[b's'])
     cdef TradeEvent* t = <TradeEvent*>batch.slots
     cdef uint64_t event_time = 0, trade_time = 0, first_id = 0, last_id = 0
     cdef int status, flags = TRADE_AGGREGATE if aggregate else 0
@@ -930,7 +773,7 @@ cdef int walk_trade(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batc
     batch.ts_venue_ns = venue_time_ns(trade_time)
     if t.price_ticks <= 0 or t.qty_lots <= 0 or batch.ts_venue_ns == TS_NONE or venue_time_ns(event_time) == TS_NONE:
         return STATUS_MALFORMED
-    slot_open(batch.slots, EV_TRADE, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, flags)
+    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, flags)
     t.trade_count = <uint32_t>(last_id - first_id + 1) if aggregate else 1
     t.reserved = 0
     batch.count = 1
@@ -959,21 +802,19 @@ cdef int walk_levels(BinanceDecoder* d, const FrameView* frame, DecodeBatch* bat
                 return status
             if b.price_ticks <= 0 or b.qty_lots < 0:
                 return STATUS_MALFORMED
-            slot_open(<Slot*>b, EV_BOOK_DELTA, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
+            slot_open(<Slot*>b, EV_BOOK_DELTA, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
                       flags | (DELTA_ASK if side else 0))
             b.first_update_id = first_id
             b.last_update_id = last_id
     batch.count = level_count
     batch.instrument = item.instrument
-    batch_close_delta(batch, frame, first_id, last_id)
-    if flags & DELTA_SNAPSHOT:
-        batch.slots[0].flags |= DELTA_SNAPSHOT
+    batch_close_book(batch, 0, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, flags, first_id, last_id)
     return STATUS_OK
 
 
 cdef int walk_depth_update(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch, uint32_t levels) noexcept nogil:
     cdef OdMessage* m = d.message
-    cdef const Instrument* item = field_instrument(d.instruments, &m.one[b's'])
+    cdef const Instrument* item = field_instrument(d, &m.one[b's'])
     cdef uint64_t event_time = 0, first_id = 0, last_id = 0
     if (not field_uint(&m.one[b'E'], &event_time) or not field_uint(&m.one[b'U'], &first_id)
             or not field_uint(&m.one[b'u'], &last_id) or last_id < first_id
@@ -1003,7 +844,7 @@ cdef int walk_snapshot(BinanceDecoder* d, const FrameView* frame, DecodeBatch* b
 
 cdef int walk_exec_report(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     cdef OdMessage* m = d.message
-    cdef const Instrument* item = field_instrument(d.instruments, &m.one[b's'])
+    cdef const Instrument* item = field_instrument(d, &m.one[b's'])
     cdef ExecReport* r = <ExecReport*>batch.slots
     cdef uint64_t event_time = 0, trade_time = 0, trade_id = 0
     cdef int status, kind
@@ -1051,7 +892,7 @@ cdef int walk_exec_report(BinanceDecoder* d, const FrameView* frame, DecodeBatch
     batch.ts_venue_ns = venue_time_ns(trade_time)
     if batch.ts_venue_ns == TS_NONE:
         return STATUS_MALFORMED
-    report_close(item, frame, batch, LIQUIDITY_MAKER if m.one[b'm'].type == b't' else 0)
+    report_close(d, item, frame, batch, LIQUIDITY_MAKER if m.one[b'm'].type == b't' else 0)
     return STATUS_OK
 
 
@@ -1088,15 +929,10 @@ cdef int walk(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noe
     return STATUS_UNSUPPORTED
 
 
-cdef int binance_decode(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
+cdef int binance_decode(void* self, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
+    cdef BinanceDecoder* d = <BinanceDecoder*>self
     cdef int status
-    batch.count = 0
-    batch.kind = MESSAGE_NONE
-    batch.instrument = INSTRUMENT_NONE
-    batch.last_update_id = 0
-    batch.level_count = 0
-    batch.ts_venue_ns = TS_NONE
-    batch.by_scanner = 0
+    batch_clear(batch)
     if unlikely(frame.size > d.max_frame_bytes):
         return STATUS_TOO_LARGE
     if likely(d.use_scanner):
@@ -1112,109 +948,3 @@ cdef int binance_decode(BinanceDecoder* d, const FrameView* frame, DecodeBatch* 
     if status != STATUS_OK:
         batch.count = 0
     return status
-
-
-# ---- Python face -----------------------------------------------------------------------------------------------------
-
-# The session calls the decoder of another module through a pointer, and so does the timing.
-cdef int (*timed_decode)(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil
-timed_decode = binance_decode
-
-
-cdef class MessageDecoder:
-    """Decode single Binance spot frames from Python: for tools and tests, not for the path.
-
-    Parameters: instruments : list of (venue_symbol, tick_size, lot_size), ids in list order.
-                scanner : False leaves everything to simdjson.  max_frame_bytes : larger frames are STATUS_TOO_LARGE.
-                id_prefix : 12 characters that open our client order ids.
-    """
-    cdef InstrumentTable* table
-    cdef BinanceDecoder* decoder
-    cdef DecodeBatch batch
-    cdef object _slots
-    cdef bytearray _frame
-
-    def __cinit__(self, instruments, *, scanner=True, max_frame_bytes=4 << 20, id_prefix="tp0000000000"):
-        cdef uint8_t[::1] memory
-        cdef DecimalGrid tick, lot
-        self.table = <InstrumentTable*>calloc(1, sizeof(InstrumentTable))
-        for symbol, tick_size, lot_size in instruments:
-            tick = DecimalGrid(tick_size)
-            lot = DecimalGrid(lot_size)
-            data = symbol.encode()
-            if instrument_add(self.table, VENUE_BINANCE_SPOT, data, len(data), tick.grid, lot.grid, 0, 65536) < 0:
-                raise ValueError(f"instruments: expected at most 64 distinct symbols of 1 to 16 bytes, found {symbol!r}")
-        prefix = id_prefix.encode()
-        if len(prefix) != 12:
-            raise ValueError(f"id_prefix: expected 12 characters, found {id_prefix!r}")
-        self.decoder = binance_decoder_new(self.table, prefix, max_frame_bytes, scanner)
-        if self.decoder == NULL:
-            raise MemoryError()
-        self._slots = np.zeros(BATCH_SLOTS, SLOT_DTYPE)
-        memory = self._slots.view(np.uint8)
-        self.batch.slots = <Slot*>&memory[0]
-        self._frame = bytearray(65536)
-
-    def __dealloc__(self):
-        binance_decoder_free(self.decoder)
-        free(self.table)
-
-    def decode(self, bytes frame, int64_t ts_recv_ns=0, uint32_t instrument_hint=0xFFFFFFFF):
-        """(Status, MessageKind, input slots as SLOT_DTYPE, by_scanner, level count, last update id) of one frame."""
-        cdef FrameView view
-        cdef int status
-        cdef Py_ssize_t size = len(frame)
-        if len(self._frame) < size + 2 * FRAME_PADDING:
-            self._frame = bytearray(2 * size + 2 * FRAME_PADDING)
-        self._frame[:size] = frame
-        self._frame[size:size + FRAME_PADDING] = b"\0" * FRAME_PADDING
-        view.data = self._frame
-        view.size = size
-        view.ts_recv_ns = ts_recv_ns
-        view.instrument_hint = instrument_hint
-        with nogil:
-            status = binance_decode(self.decoder, &view, &self.batch)
-        return (status, self.batch.kind, self._slots[:self.batch.count].copy(), bool(self.batch.by_scanner),
-                self.batch.level_count, self.batch.last_update_id)
-
-    def time_cycles(self, frames, *, int rounds=1, int batch=16):
-        """TSC cycles of binance_decode for `batch` frames at a time, over all frames in order, `rounds` times (int64 array).
-
-        The frames lie one behind the other in one buffer, as a socket's bytes do, and are decoded into the same records. A
-        batch is timed as a whole because the TSC of many machines moves in steps of some 10 ns. Errors: ValueError when a
-        frame is not decoded, or there are fewer frames than a batch has.
-        """
-        cdef Py_ssize_t i, j, k = 0, groups = len(frames) // batch if batch > 0 else 0
-        cdef uint64_t start
-        cdef int ok = 1, _
-        cdef FrameView* views
-        cdef const char* data
-        cdef int64_t[::1] cycles
-        if groups < 1:
-            raise ValueError(f"frames: expected at least one batch of {batch}, found {len(frames)}")
-        buffer = bytearray(b"".join(frames)) + bytes(FRAME_PADDING)
-        data = buffer
-        result = np.empty(groups * rounds, np.int64)
-        cycles = result
-        views = <FrameView*>calloc(len(frames), sizeof(FrameView))
-        if views == NULL:
-            raise MemoryError()
-        try:
-            for i in range(len(frames)):
-                views[i].data = data
-                views[i].size = len(frames[i])
-                views[i].instrument_hint = 0
-                data += views[i].size
-            with nogil:
-                for _ in range(rounds):
-                    for i in range(groups):
-                        start = cycles_now()
-                        for j in range(i * batch, i * batch + batch):
-                            ok &= timed_decode(self.decoder, &views[j], &self.batch) == STATUS_OK
-                        cycles[k] = <int64_t>(cycles_now() - start)
-                        k += 1
-        finally:
-            free(views)
-        if not ok:
-            raise ValueError("frames: expected frames that decode, found one that is refused")
-        return result

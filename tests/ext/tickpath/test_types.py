@@ -4,7 +4,7 @@ import pytest
 from tickpath import types
 from tickpath.types import DTYPES, LAYOUT_HASH, SLOT_COUNTS, EventType, Reason, Status
 
-TWO_SLOTS = {"EV_BAR", "EV_COMMAND", "EV_EXEC_REPORT", "EV_FILL", "EV_INTENT", "EV_LATENCY"}
+TWO_SLOTS = {"EV_BAR", "EV_CANDLE", "EV_ORDER_DELTA", "EV_COMMAND", "EV_EXEC_REPORT", "EV_FILL", "EV_INTENT", "EV_LATENCY"}
 HEADER = {"seq": (0, "<u8"), "ts_recv_ns": (8, "<i8"), "instrument": (24, "<u4"), "type": (28, "|u1"),
           "venue": (29, "|u1"), "flags": (30, "<u2")}
 PAYLOAD = {
@@ -25,6 +25,15 @@ PAYLOAD = {
     EventType.EV_ORDER_STATE: {"order_ordinal": 32, "cum_qty_lots": 40, "leaves_qty_lots": 48, "state": 56,
                                "prev_state": 57, "reason": 60},
     EventType.EV_BAR: {"open_ticks": 32, "close_ticks": 56, "ts_open_ns": 80, "volume_lots": 96, "interval_ns": 120},
+    EventType.EV_CANDLE: {"open_ticks": 32, "close_ticks": 56, "ts_open_ns": 80, "volume_lots": 96, "interval_ns": 120},
+    EventType.EV_REFERENCE: {"kind": 32, "scale": 36, "mantissa": 40, "ts_next_ns": 48},
+    EventType.EV_LIQUIDATION: {"price_ticks": 32, "qty_lots": 40},
+    EventType.EV_INSTRUMENT_STATUS: {"status": 32, "text": 40},
+    EventType.EV_ORDER_DELTA: {"price_ticks": 32, "qty_lots": 40, "order_key_high": 48, "order_key_low": 56,
+                               "update_id": 96, "action": 104},
+    EventType.EV_FEED: {"kind": 32, "connection": 34, "value": 40, "detail": 48, "total": 56},
+    EventType.EV_GRID: {"tick_mantissa": 32, "lot_mantissa": 40, "tick_scale": 48, "lot_scale": 52,
+                        "min_notional_ticklots": 56},
     EventType.EV_LATENCY: {"order_ordinal": 32, "receive_cycles": 48, "strategy_cycles": 96, "frame_to_order_cycles": 116},
 }
 
@@ -72,4 +81,4 @@ def test_layout_hash_is_that_of_this_layout():
     assert LAYOUT_HASH == PINNED_LAYOUT_HASH
 
 
-PINNED_LAYOUT_HASH = 0x87ce84a89e9d7cf6
+PINNED_LAYOUT_HASH = 0xe29f09e2adf167f7

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tickpath.shm.ring import records
 from tickpath.types import EventType, Status
-from tickpath.venues.binance_decode import MessageDecoder
+from tickpath.venues.decoders import MessageDecoder
 
 INSTRUMENTS = [("BTCUSDT", "0.01", "0.000001"), ("ETHUSDT", "0.01", "0.0001")]
 SEEDS = [

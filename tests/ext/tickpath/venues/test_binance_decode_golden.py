@@ -12,7 +12,7 @@ from tickpath.market.book import BookResult
 from tickpath.shm.ring import records
 from tickpath.types import BookState, EventType, Status
 from tickpath.venues.batch import MessageKind
-from tickpath.venues.binance_decode import MessageDecoder
+from tickpath.venues.decoders import MessageDecoder
 
 FILES = ("hftbacktest_btcusdt_20240808.gz", "hftbacktest_btcusdt_20240809.gz")
 # Counts of every message type as the captures' origin has them (tests/golden/README.md).

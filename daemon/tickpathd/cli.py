@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tickpathd import __version__, render
+from tickpathd.instruments.cli import instruments_app
 
 DONE, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
 
@@ -26,6 +27,7 @@ tap_app = typer.Typer(no_args_is_help=True, help="Look at a running engine, read
 config_app = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(tap_app, name="tap")
 app.add_typer(config_app, name="config")
+app.add_typer(instruments_app, name="instruments")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 InstanceOption = Annotated[str, typer.Option("--instance", help="Name of the running instance.")]

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -49,10 +50,21 @@ class Venue(_Section):
     rest_url: Annotated[str, _m("snapshots and instruments")] = ""
     ca_file: Annotated[str, _m("extra trust anchor")] = ""
     credentials: Annotated[str, _m("a reference, never the key itself")] = ""
-    symbols: Annotated[list[str], _m("what to subscribe, as BASE/QUOTE")] = []
+    symbols: Annotated[list[str], _m("what to subscribe, as BASE/QUOTE; instruments not listed come from the venue")] = []
+    channels: Annotated[list[str], _m("of book, trades, quotes: what to subscribe where the venue has it")] = \
+        field(default_factory=lambda: ["book", "trades", "quotes"])
+    depth: Annotated[int, _m("levels a side to subscribe, where the venue lets choose; the next it offers", "levels")] = 100
+    redundancy: Annotated[int, _m("sockets for the same streams: 1 or 2; the first copy of everything wins")] = 1
+    streams_per_connection: Annotated[int, _m("streams on one socket; 0 = the venue's own limit")] = 0
+    silent_after_ms: Annotated[int, _m("no message for so long: stale, and a new socket; 0 = the venue's own", "ms")] = 0
+    ping_after_ms: Annotated[int, _m("idle time before a WebSocket ping, and how long to wait for its pong", "ms")] = 10000
+    replace_after_s: Annotated[float, _m("age at which a socket is replaced by a new one; 0 = the venue's own", "s")] = 0.0
+    reconnect_min_ms: Annotated[int, _m("first pause before connecting again; jittered", "ms")] = 250
+    reconnect_max_ms: Annotated[int, _m("longest pause", "ms")] = 30000
+    resync_after_ms: Annotated[int, _m("a streamed book without its snapshot for so long is asked for again", "ms")] = 1000
+    weight_per_min: Annotated[int, _m("request weight that REST snapshots may use; 0 = the venue's own cap")] = 0
     capture_protocol: Annotated[str, _m("whose messages a capture holds")] = "binance_spot"
     pace: Annotated[str, _m("of a capture: recorded, or fast")] = "recorded"
-    protocol: Annotated[str, _m("of a capture: the venue whose messages it holds")] = "binance_spot"
 
 
 class Instrument(_Section):
@@ -64,6 +76,8 @@ class Instrument(_Section):
     order_qty_step: Annotated[str, _m("order quantities are multiples of it; empty = lot_size")] = ""
     min_notional: Annotated[str, _m("least price x quantity of an order", "quote asset")] = "0"
     book_window_ticks: Annotated[int, _m("fast part of the book, power of two", "ticks")] = 65536
+    price_decimals: Annotated[int, _m("of the venue's own text, for its checksum; -1 = those of tick_size")] = -1
+    qty_decimals: Annotated[int, _m("of the venue's own text, for its checksum; -1 = those of lot_size")] = -1
 
 
 class AccountLimits(_Section):
@@ -100,6 +114,10 @@ class InstrumentLimits(_Section):
     max_order_qty: Annotated[str, _m("quantity of one order, decimal text", "base asset")] = "1000000"
     max_open_orders: Annotated[int, _m("open orders of an instrument")] = 50
     price_collar_bps: Annotated[float, _m("distance of an order's price from the mid", "bps")] = 100.0
+    max_spread_bps: Annotated[float, _m("a wider spread closes the gate", "bps")] = 500.0
+    max_jump_bps: Annotated[float, _m("a mid that moves further in one message is doubted", "bps")] = 500.0
+    jump_hold_ms: Annotated[int, _m("and believed after so much more data", "ms")] = 500
+    max_crossed_ms: Annotated[int, _m("a book crossed for longer is thrown away", "ms")] = 1000
 
 
 class Limits(_Section):
@@ -184,8 +202,8 @@ DEPTH_MAX = 32
 ALIASED_NODES_MAX = 10_000
 ENFORCED_LIMITS = {
     "account.max_position_usd", "account.max_order_size_usd", "account.max_order_rate_per_min",
-    "instrument.max_order_qty", "instrument.max_open_orders", "instrument.price_collar_bps", "max_data_age_ms"}
-CAPTURE_PROTOCOLS = ("binance_spot",)
+    "instrument.max_order_qty", "instrument.max_open_orders", "instrument.price_collar_bps", "max_data_age_ms",
+    "instrument.max_spread_bps", "instrument.max_jump_bps", "instrument.jump_hold_ms", "instrument.max_crossed_ms"}
 VENUE_KINDS = ("binance_spot", "binance_usdm", "coinbase", "kraken", "okx", "bybit")
 
 
@@ -449,18 +467,7 @@ def validate(config, origins, live=False):
         bad("instance.core", "-1 or a processor number", i.core)
     if not 0 <= i.seed < 2 ** 32:
         bad("instance.seed", "0 to 2^32 - 1", i.seed)
-    if len(config.venues) != 1:
-        bad("venues", "exactly one venue (this version)", sorted(config.venues))
-    for name, venue in config.venues.items():
-        base = f"venues.{name}"
-        if not venue.kind.startswith("capture:"):
-            known = venue.kind in VENUE_KINDS or venue.kind.startswith("ccxt:")
-            bad(f"{base}.kind", "capture:<path> (this version plays captures)" if known else
-                f"one of {[*VENUE_KINDS, 'ccxt:<id>', 'capture:<path>']}", venue.kind)
-        if venue.kind == "capture:":
-            bad(f"{base}.kind", "a path behind capture:", venue.kind)
-        one_of(f"{base}.capture_protocol", venue.capture_protocol, CAPTURE_PROTOCOLS)
-        one_of(f"{base}.pace", venue.pace, ("recorded", "fast"))
+    _validate_venues(config, bad, one_of)
     _validate_instruments(config, bad, decimal_text, power_of_two)
     for section, limits in (("account", config.limits.account), ("strategy", config.limits.strategy),
                             ("instrument", config.limits.instrument)):
@@ -501,17 +508,63 @@ def validate(config, origins, live=False):
     _validate_strategies(config, bad)
 
 
+def _validate_venues(config, bad, one_of):
+    if not 1 <= len(config.venues) <= 16:
+        bad("venues", "1 to 16 venues", sorted(config.venues))
+    captures = [name for name, venue in config.venues.items() if venue.kind.startswith("capture:")]
+    if len(captures) > 1:
+        bad("venues", "at most one capture", captures)
+    for name, venue in config.venues.items():
+        base = f"venues.{name}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name):
+            bad("venues", "names of 1 to 32 characters of [A-Za-z0-9_-]", name)
+        if venue.kind.startswith("ccxt:"):
+            bad(f"{base}.kind", "a venue with a decoder of its own, or capture:<path> (this version has no ccxt feed)",
+                venue.kind)
+        if not venue.kind.startswith("capture:") and venue.kind not in VENUE_KINDS:
+            near = difflib.get_close_matches(venue.kind, VENUE_KINDS, 2, 0.4)
+            guess = f" (did you mean {near}?)" if near else ""
+            bad(f"{base}.kind", f"one of {[*VENUE_KINDS, 'capture:<path>']}{guess}", venue.kind)
+        if venue.kind == "capture:":
+            bad(f"{base}.kind", "a path behind capture:", venue.kind)
+        one_of(f"{base}.capture_protocol", venue.capture_protocol, VENUE_KINDS)
+        one_of(f"{base}.pace", venue.pace, ("recorded", "fast"))
+        for channel in venue.channels:
+            one_of(f"{base}.channels", channel, ("book", "trades", "quotes"))
+        for key, schemes in (("ws_url", ("ws", "wss")), ("rest_url", ("http", "https"))):
+            value = getattr(venue, key)
+            if not value:
+                continue
+            try:
+                parts = urlsplit(value)
+                good = parts.scheme in schemes and parts.hostname
+            except ValueError:
+                good = False
+            if not good:
+                bad(f"{base}.{key}", f"a URL that begins with {schemes[1]}:// (or {schemes[0]}:// on loopback)", value)
+            if parts.scheme == schemes[0] and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+                bad(f"{base}.{key}", f"{schemes[1]}:// (plain {schemes[0]}:// is for loopback only)", value)
+        for key, low, high in (("depth", 1, 10000), ("redundancy", 1, 2), ("streams_per_connection", 0, 1024),
+                               ("silent_after_ms", 0, 600_000), ("ping_after_ms", 50, 600_000),
+                               ("replace_after_s", 0, 90_000), ("reconnect_min_ms", 1, 60_000),
+                               ("reconnect_max_ms", 1, 600_000), ("resync_after_ms", 10, 60_000),
+                               ("weight_per_min", 0, 1_000_000)):
+            if not low <= getattr(venue, key) <= high:
+                bad(f"{base}.{key}", f"{low} to {high}", getattr(venue, key))
+
+
 def _validate_instruments(config, bad, decimal_text, power_of_two):
     seen = set()
-    if not 1 <= len(config.instruments) <= 64:
-        bad("instruments", "1 to 64 instruments", len(config.instruments))
+    wanted = sum(len(v.symbols) for v in config.venues.values() if not v.kind.startswith("capture:"))
+    if not 1 <= max(len(config.instruments), wanted) <= 64:
+        bad("instruments", "1 to 64 instruments", max(len(config.instruments), wanted))
     for n, item in enumerate(config.instruments):
         base = f"instruments[{n}]"
         if item.venue not in config.venues:
             bad(f"{base}.venue", f"one of {sorted(config.venues)}", item.venue)
-        if not 1 <= len(item.venue_symbol.encode()) <= 16:
-            bad(f"{base}.venue_symbol", "1 to 16 bytes", item.venue_symbol)
-        for key in (item.venue_symbol, f"{item.venue}:{item.symbol}"):
+        if not 1 <= len(item.venue_symbol.encode()) <= 24:
+            bad(f"{base}.venue_symbol", "1 to 24 bytes", item.venue_symbol)
+        for key in (f"{item.venue} {item.venue_symbol}", f"{item.venue}:{item.symbol}"):
             if key in seen:
                 bad(base, "an instrument of its own", key)
             seen.add(key)
@@ -528,7 +581,8 @@ def _validate_instruments(config, bad, decimal_text, power_of_two):
     known = {f"{i.venue}:{i.symbol}" for i in config.instruments}
     for name, venue in config.venues.items():
         for symbol in venue.symbols:
-            if f"{name}:{symbol}" not in known:
+            # What a live venue lists is asked of the venue when the run starts (instruments_at_start.py).
+            if f"{name}:{symbol}" not in known and venue.kind.startswith("capture:"):
                 near = difflib.get_close_matches(f"{name}:{symbol}", known, 3, 0.3)
                 bad(f"venues.{name}.symbols", f"a symbol with an [[instruments]] entry, such as {near or sorted(known)}", symbol)
 
@@ -545,6 +599,7 @@ def _validate_lanes(config, bad, one_of, power_of_two):
 
 def _validate_strategies(config, bad):
     known = {f"{i.venue}:{i.symbol}" for i in config.instruments}
+    known |= {f"{name}:{symbol}" for name, venue in config.venues.items() for symbol in venue.symbols}
     names = set()
     if len(config.strategies) > 16:
         bad("strategies", "at most 16 strategies", len(config.strategies))

@@ -25,12 +25,14 @@ from tickpath.shm.segment import SegmentError, attach_segment, create_segment
 from tickpath.shm.state_page import state_page_bytes
 from tickpath.shm.words import load_word
 from tickpath.types import CommandKind, Role
-from tickpathd.engine_spec import engine_spec, paper_spec
+from tickpathd.engine_spec import MAX_FRAME_BYTES, engine_spec, paper_spec
+from tickpathd.feeds.feeds import Feeds, is_live
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
 from tickpathd.warming import attach_shadow
 
 FRAMES_PER_TURN = 64          # then signals and sockets get their turn
+GATEWAY_LANE_BYTES = 64 << 20  # a quarter of it holds the largest body
 IDLE_SLEEP_S = 0.001          # poll = "sleep": how long an empty lane is left alone
 JOURNAL_STATE_OFFSET = 256    # in the journal's page, see journal_process.py
 JOURNAL_LOOK_INTERVAL_S = 0.1     # between two attempts to find a journal's page
@@ -61,6 +63,11 @@ class EngineProcess:
         spec = engine_spec(config, epoch=epoch, started_ns=header["started_ns"])
         self.engine = Engine(spec, EventWriter(ring.buffer), state.buffer)
         data_driven = all(v.kind.startswith("capture:") and v.pace == "fast" for v in config.venues.values())
+        self.live = any(is_live(v) for v in config.venues.values())
+        self.gateway_lane = None
+        if self.live:
+            gateway = self._segment(name, "gateway", feed_lane_bytes(GATEWAY_LANE_BYTES), epoch)
+            self.gateway_lane = FeedLaneReader(gateway.buffer)
         hold_ns = storage.max_hold_ms * 1_000_000 if config.instance.durability == "disk" else 0
         if hold_ns and data_driven:
             hold_ns = max(hold_ns, DATA_DRIVEN_TIMEOUT_NS)
@@ -78,6 +85,7 @@ class EngineProcess:
         self.next_journal_look_s = 0.0
         self.session.watch_journal(None, **self.guard)
         self.busy = config.instance.poll == "busy"
+        self.feeds = Feeds(self.session, config, MAX_FRAME_BYTES) if self.live else None
 
     def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
         segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)
@@ -108,6 +116,8 @@ class EngineProcess:
 
     def _turn(self):
         handled = self.session.drain(self.lane, FRAMES_PER_TURN)
+        if self.gateway_lane is not None:
+            handled += self.session.drain(self.gateway_lane, FRAMES_PER_TURN)
         if self.journal_page is None or self.session.journal_doubtful:
             self._look_for_journal()
         if self.session.feed_ended or self.stop_requested or self.session.stopping:
@@ -116,7 +126,7 @@ class EngineProcess:
             else:
                 self._stop()
         elif handled or self.busy:
-            self.loop.call_soon(self._turn)
+            self.loop.call_soon(self._turn)            # sockets get their turn in between
         else:
             self.loop.call_later(IDLE_SLEEP_S, self._turn)
 
@@ -138,8 +148,13 @@ class EngineProcess:
             return
         self.journal_page = page
         self.session.watch_journal(page.buffer, **self.guard)
+        if self.feeds is not None and known is None:
+            self.feeds.start()             # nothing comes in before somebody records it
 
     def _stop(self):
+        if self.feeds is not None and not self.feeds.stopped:
+            self.loop.create_task(self._stop_feeds())
+            return
         if self.engine.started:
             leave = self.config.instance.sigterm_policy == "leave"
             if not self.session.stopping:
@@ -151,6 +166,10 @@ class EngineProcess:
             self.session.settle()
         self.session.finish()
         self.loop.stop()
+
+    async def _stop_feeds(self):
+        await self.feeds.stop()
+        self._stop()
 
     def close(self):
         for segment in self.segments:

@@ -4,7 +4,9 @@ The same function serves run and replay, so that a journal's configuration rebui
 """
 from decimal import Decimal
 
-MAX_FRAME_BYTES = 1 << 20
+from tickpathd.feeds.kraken import depth_offered as kraken_depth
+
+MAX_FRAME_BYTES = 16 << 20        # Coinbase opens a stream with 5 MB
 # Above any sum that risk lets pass (see NOTIONAL_MAX in trading/risk.pyx), still inside int64.
 TICKLOTS_MAX = 4 * 10 ** 18
 
@@ -27,11 +29,17 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
     account, instrument_limits = config.limits.account, config.limits.instrument
     ids = {f"{item.venue}:{item.symbol}": n for n, item in enumerate(config.instruments)}
     venue_slots = {name: n for n, name in enumerate(config.venues)}
+    protocols = [v.capture_protocol if v.kind.startswith("capture:") else v.kind for v in config.venues.values()]
     instruments = []
     for item in config.instruments:
         step = Decimal(item.order_qty_step or item.lot_size) / Decimal(item.lot_size)
         instruments.append({
             "venue": venue_slots[item.venue],
+            # Kraken forgets what falls out of the subscribed depth; the others say so.
+            "book_max_levels": kraken_depth(config.venues[item.venue].depth)
+            if protocols[venue_slots[item.venue]] == "kraken" else 0,
+            **({"price_decimals": item.price_decimals} if item.price_decimals >= 0 else {}),
+            **({"qty_decimals": item.qty_decimals} if item.qty_decimals >= 0 else {}),
             "venue_symbol": item.venue_symbol, "tick_size": item.tick_size, "lot_size": item.lot_size,
             "min_notional_ticklots": _ticklots(item.min_notional, item.tick_size, item.lot_size, round_up=True),
             "book_window_ticks": item.book_window_ticks,
@@ -41,6 +49,9 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
             "qty_step_lots": int(step),
             "price_collar_e2_bps": int(Decimal(str(instrument_limits.price_collar_bps)) * 100),
             "max_open_orders": instrument_limits.max_open_orders,
+            "max_spread_bps": instrument_limits.max_spread_bps, "max_jump_bps": instrument_limits.max_jump_bps,
+            "jump_hold_ns": instrument_limits.jump_hold_ms * 1_000_000,
+            "max_crossed_ns": instrument_limits.max_crossed_ms * 1_000_000,
         })
     return {
         "instance": config.instance.name, "epoch": epoch, "mode": mode or config.instance.mode,
@@ -50,7 +61,7 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
         "max_orders_per_min": account.max_order_rate_per_min,
-        "venues": [venue.protocol for venue in config.venues.values()],
+        "venues": protocols,
         "instruments": instruments,
         "strategies": [{"name": s.name, "kind": s.kind, "parameters": dict(s.parameters), "instrument": ids[s.instrument]}
                        for s in config.strategies],

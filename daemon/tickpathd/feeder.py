@@ -23,7 +23,8 @@ class EngineGone(Exception):
 class Feeder:
     def __init__(self, config):
         name = config.instance.name
-        (self.venue_name, venue), = config.venues.items()
+        self.venue_slot, (self.venue_name, venue) = next(
+            (n, item) for n, item in enumerate(config.venues.items()) if item[1].kind.startswith("capture:"))
         self.paths = expand_capture(venue.kind.removeprefix("capture:"))
         self.recorded_pace = venue.pace == "recorded"
         self.lane_segment = attach_segment(name, "feed", writable=True)
@@ -38,6 +39,9 @@ class Feeder:
         if frame.symbol_hint is not None:
             return self.instruments.get(frame.symbol_hint, NO_INSTRUMENT)
         return next(iter(self.instruments.values())) if len(self.instruments) == 1 else NO_INSTRUMENT
+
+    def write(self, frame):
+        return self.lane.try_write(frame.data, frame.ts_recv_ns, self.hint(frame), venue_slot=self.venue_slot)
 
     def wait_while(self, condition):
         while condition():
@@ -59,8 +63,8 @@ class Feeder:
                         time.sleep(min(ahead_ns / 1e9, 0.2))
                 count += 1
                 try:
-                    if not self.lane.try_write(frame.data, frame.ts_recv_ns, self.hint(frame)):
-                        self.wait_while(lambda f=frame: not self.lane.try_write(f.data, f.ts_recv_ns, self.hint(f)))
+                    if not self.write(frame):
+                        self.wait_while(lambda f=frame: not self.write(f))
                 except ValueError as e:
                     self.oversized += 1
                     print(f"feeder: {path}: frame {count}: {e}", file=sys.stderr)

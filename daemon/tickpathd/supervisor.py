@@ -21,12 +21,15 @@ from tickpath.shm.journal import JournalError
 from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
 from tickpath.shm.words import load_word
+from tickpathd.feeds.feeds import is_live
+from tickpathd.instruments_at_start import with_instruments
 from tickpathd.recovery import drain_stale_ring
 from tickpathd.run_dir import InstanceLock, RunError, new_run, state_dir
 
 START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 60.0
 REFRESH_S = 0.25
+GATEWAY_RESTART_S = 1.0
 JOURNAL_RESTARTS_MAX = 5
 # In the journal's page, see journal_process.py.
 JOURNAL_STATE_OFFSET, JOURNAL_RUNNING, JOURNAL_FAILED = 256, 1, 3
@@ -67,18 +70,20 @@ class Run:
         self.duration_s = duration_s
         self.on_refresh = on_refresh
         self.stop_signals = 0
-        self.engine = self.journal = self.feeder = None
+        self.engine = self.journal = self.feeder = self.gateway = None
         self.page = None
         self.problems = []
         self.asked = False
         self.journal_restarts = 0
         self.journal_lost = False
+        self.gateway_due_s = 0.0
 
     def _on_signal(self, *_):
         self.stop_signals += 1
 
     def execute(self):
         self._check_captures()
+        self.config = with_instruments(self.config, lambda text: print(f"tickpath: {text}", file=sys.stderr, flush=True))
         lock = InstanceLock(self.config)
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -89,7 +94,7 @@ class Run:
             self._end()
             return self._summary()
         finally:
-            for child in (self.feeder, self.engine, self.journal):
+            for child in (self.feeder, self.gateway, self.engine, self.journal):
                 if child is not None and child.process.poll() is None:
                     child.kill()
             self._remove_segments()
@@ -102,7 +107,7 @@ class Run:
         feed was begun nothing is in it. What another run left is not ours to remove."""
         if self.engine is None:
             return
-        drained = self.feeder is None or self.journal.process.poll() == 0
+        drained = self.journal is None or self.journal.process.poll() == 0
         for name in list_segments(self.name):
             kind = name.split(".", 2)[2]
             if drained or kind != "ring":
@@ -113,6 +118,8 @@ class Run:
     def _check_captures(self):
         """A capture that is not there stops the run before anything starts."""
         for venue in self.config.venues.values():
+            if is_live(venue):
+                continue
             try:
                 expand_capture(venue.kind.removeprefix("capture:"))
             except CaptureError as e:
@@ -139,8 +146,11 @@ class Run:
         self.page = StatePage.attach(self.name)
         self._start_journal()
         self._wait_for_journal()
-        self.feeder = Child("feeder", "tickpathd.feeder", "--run-dir", str(self.run_dir), "--parent-pid",
-                            str(os.getpid()))
+        arguments = ("--run-dir", str(self.run_dir), "--parent-pid", str(os.getpid()))
+        if any(not is_live(v) for v in self.config.venues.values()):
+            self.feeder = Child("feeder", "tickpathd.feeder", *arguments)
+        if any(is_live(v) for v in self.config.venues.values()):
+            self.gateway = Child("gateway", "tickpathd.gateway", *arguments)
 
     def _start_journal(self):
         storage = self.config.storage
@@ -173,12 +183,15 @@ class Run:
             late = end is not None and time.monotonic() > end
             if self.journal.process.poll() is not None and self.engine.process.poll() is None:
                 self._on_journal_ended(self.journal.process.returncode)
-            if self.feeder.process.poll() not in (None, 0) and self.engine.process.poll() is None:
+            if self.gateway is not None and self.gateway.process.poll() is not None and not self.asked:
+                self._on_gateway_ended(self.gateway.process.returncode)
+            if self.feeder is not None and self.feeder.process.poll() not in (None, 0) and self.engine.process.poll() is None:
                 late = True            # the feed broke off: what came is traded to its end
             if (self.stop_signals or late) and not self.asked:
                 self.asked = True
-                self.feeder.signal(signal.SIGTERM)
-                self.engine.signal(signal.SIGTERM)
+                for child in (self.feeder, self.gateway, self.engine):
+                    if child is not None:
+                        child.signal(signal.SIGTERM)
             if self.stop_signals > 1:
                 self.problems.append("stopped at once by a second signal: open orders were not cancelled in order")
                 self.engine.kill()
@@ -195,13 +208,27 @@ class Run:
                                  "more (CANCEL_ONLY), and what came since is not recorded")
             print(f"tickpath: {self.problems[-1]}", file=sys.stderr, flush=True)
 
+    def _on_gateway_ended(self, code):
+        """Books that lose their way stay SYNCING meanwhile; nothing else depends on it."""
+        now_s = time.monotonic()
+        if now_s < self.gateway_due_s:
+            return
+        self.gateway_due_s = now_s + GATEWAY_RESTART_S
+        print(f"tickpath: gateway: expected it to run as long as the engine, found it ended with {code}: started again",
+              file=sys.stderr, flush=True)
+        self.gateway = Child("gateway", "tickpathd.gateway", "--run-dir", str(self.run_dir), "--parent-pid", str(os.getpid()))
+
     # ---- end
     def _end(self):
         code = self.engine.wait(END_TIMEOUT_S)
         if code != 0 and not self.problems:
             self.problems.append(f"tickpathd: expected it to end with 0, found "
                                  f"{f'signal {-code}' if code is not None and code < 0 else code}")
-        code = self.feeder.wait(2.0)
+        if self.gateway is not None:
+            self.gateway.signal(signal.SIGTERM)
+            if self.gateway.wait(10.0) is None:
+                self.gateway.kill()
+        code = self.feeder.wait(2.0) if self.feeder is not None else 0
         if code is None:
             self.feeder.signal(signal.SIGTERM)
             code = self.feeder.wait(10.0)

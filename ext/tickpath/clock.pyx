@@ -18,6 +18,16 @@ cdef int64_t epoch_now_ns() noexcept nogil:
     return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
 
 
+def mono_ns():
+    """The monotonic clock, ns; of the same kind as in the listeners."""
+    return mono_now_ns()
+
+
+def epoch_ns():
+    """The wall clock, ns since 1970."""
+    return epoch_now_ns()
+
+
 def read_cycles():
     """The cycle counter now (TSC)."""
     return cycles_now()

@@ -5,10 +5,12 @@
 #   engine_on_input   a venue reply, command or clock; and, in replay, the decoded records of a frame via engine_on_records
 # Everything taken in is published to the event ring before it acts; everything decided is published when decided.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from tickpath.market.book cimport Book
+from tickpath.market.gate cimport Gate, GateLimits
 from tickpath.market.instruments cimport InstrumentTable
-from tickpath.shm.ring cimport EventWriter, RingWriter
+from tickpath.shm.ring cimport EventWriter, RingWriter, ring_publish
 from tickpath.shm.state_page cimport StatePageLayout, StateTotals
 from tickpath.signals.state cimport SignalState, Top
 from tickpath.trading.commands cimport CommandMemory
@@ -16,12 +18,12 @@ from tickpath.trading.orders cimport Order, OrderTable
 from tickpath.trading.positions cimport Position
 from tickpath.trading.risk cimport RiskState
 from tickpath.trading.strategy cimport ActionQueue, StrategyContext, TimerQueue
-from tickpath.types cimport ExecReport, FrameEvent, Slot
+from tickpath.types cimport EV_HEALTH, TS_NONE, ExecReport, FrameEvent, HealthEvent, Slot
 from tickpath.venues.batch cimport DecodeBatch, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
 from tickpath.venues.decoders cimport Decoder
 
-cdef enum: CONNECTIONS_MAX = 16       # of a venue; power of two
+cdef enum: CONNECTIONS_MAX = 64       # of a venue; power of two
 
 # Where an encoded request goes: the socket, or the simulated venue. `o` is the order it is about.
 ctypedef void (*gateway_send_fn)(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer,
@@ -40,6 +42,15 @@ cdef struct Stamps:
     uint64_t signal
     uint64_t strategy
 
+cdef enum: TRADE_IDS = 64             # of an instrument at a venue whose ids do not grow; power of two
+
+# What tells a trade that came before from a new one.
+cdef struct TradeIds:
+    uint64_t last                     # greatest id so far …
+    uint32_t connection               # … and the connection that brought it
+    uint32_t next
+    uint64_t recent[64]               # TRADE_IDS
+
 cdef struct EngineCore:
     # 1, 2
     InstrumentTable* instruments
@@ -49,6 +60,8 @@ cdef struct EngineCore:
     RingWriter* ring
     # 3, 4
     Book* books
+    Gate* gates
+    GateLimits* gate_limits
     Top* tops
     SignalState* signals
     # 5
@@ -85,8 +98,9 @@ cdef struct EngineCore:
     uint64_t quote_update_id
     uint32_t frame_venue              # slot
     uint32_t frame_connection
-    uint8_t book_connections[64]      # by instrument: the connection its last book message came through
-    uint64_t next_sequences[256]      # by venue slot and connection, where a venue numbers all that a connection carries
+    uint8_t book_connections[64]      # by instrument: the connection that its book comes through
+    TradeIds* trade_ids               # by instrument
+    uint64_t next_sequences[1024]     # by venue slot and connection, where a venue numbers all that a connection carries
 
 # ---- hot
 cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil
@@ -104,6 +118,29 @@ cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil
 cdef void engine_prefetch(const EngineCore* e) noexcept nogil
 cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil
 cdef void engine_finish(EngineCore* e) noexcept nogil
+
+# ---- for the engine's own modules
+cdef inline void publish(EngineCore* e, const Slot* record) noexcept nogil:
+    ring_publish(e.ring, record)
+    e.totals.events += 1
+
+
+cdef inline void publish_two(EngineCore* e, const Slot* record) noexcept nogil:
+    ring_publish(e.ring, record)
+    ring_publish(e.ring, record + 1)
+    e.totals.events += 1
+
+cdef inline void report_health(EngineCore* e, int kind, uint32_t instrument, int64_t value, int64_t detail) noexcept nogil:
+    cdef HealthEvent h
+    memset(&h, 0, sizeof(HealthEvent))
+    h.ts_recv_ns = e.now_ns
+    h.ts_venue_ns = TS_NONE
+    h.instrument = instrument
+    h.type = EV_HEALTH
+    h.kind = kind
+    h.value = value
+    h.detail = detail
+    publish(e, <const Slot*>&h)
 
 cdef class Engine:
     cdef EngineCore* core

@@ -12,13 +12,15 @@ from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
-    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init, book_lose,
+    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init,
     book_prefetch, book_qty_at, prefetch,
 )
-from tickpath.market.instruments cimport BookRules, Instrument, book_rules_of, instrument_add
+from tickpath.market.instruments cimport BOOK_SYNC_STREAM, BookRules, Instrument, book_rules_of, instrument_add
 from tickpath.shm.histogram cimport histogram_record
-from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish, ring_publish_slots
+from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish_slots
+from tickpath.engine_feeds cimport check_connection_sequence, gate_look, gates_tick, on_market_fact, on_refused_frame
 from tickpath.engine_state cimport engine_publish_state
+from tickpath.market.gate cimport GATE_EMPTY, GATE_GAP, GATE_SYNCING, Gate, GateLimits
 from tickpath.shm.state_page cimport (
     STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER, STEP_ORDER, STEP_RECEIVE, STEP_RISK,
     STEP_SEND, STEP_SIGNAL, STEP_STRATEGY,
@@ -35,20 +37,20 @@ from tickpath.trading.positions cimport position_apply_fill
 from tickpath.trading.risk cimport RATE_SLOTS, InstrumentLimits, risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
-    COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
-    EV_BOOK_DELTA, EV_CANCEL, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP, EV_HEALTH,
-    EV_INTENT, EV_LATENCY, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
+    BOOK_GOOD, BOOK_SYNCING, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
+    COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST, DELTA_SNAPSHOT,
+    EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP,
+    EV_INTENT, EV_LATENCY, EV_NONE, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
     EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, FRAME_CONNECTION_SHIFT, FRAME_STATUS_MASK,
-    FRAME_VENUE_SHIFT, HEALTH_BOOK_STATE, HEALTH_CORE_FAULT,
-    HEALTH_FEED_BROKEN, HEALTH_FRAME_REFUSED, HEALTH_ORDER_PROTOCOL,
+    FRAME_VENUE_SHIFT, HEALTH_CORE_FAULT,
+    HEALTH_FEED_BROKEN, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
     MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
     REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED,
-    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_IGNORED, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
-    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_COINBASE, BarEvent, CancelEvent, CommandEvent,
-    FillEvent, GapEvent, HealthEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
+    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE,
+    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BYBIT, VENUE_CCXT, VENUE_COINBASE, BarEvent, BookDelta,
+    CancelEvent, CommandEvent, FillEvent, GapEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
     RefusalEvent, SignalEvent, TimerEvent, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.batch cimport (
@@ -98,7 +100,8 @@ cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil:
 # One whole message of the market: step 3 to 5, then 6 to 9 for every order the strategies want.
 cdef void on_message(EngineCore* e, const Slot* records, int32_t count) noexcept nogil:
     cdef Changes changes
-    apply_to_book(e, records, count, &changes)                                 # 3 book
+    if unlikely(not apply_to_book(e, records, count, &changes)):               # 3 book
+        return                             # another socket has brought it before
     e.stamps.book = stamp(e)
     compute_signals(e, records, &changes)                                      # 4 signal
     e.stamps.signal = stamp(e)
@@ -186,17 +189,6 @@ cdef inline int decode(EngineCore* e, const FrameView* frame) noexcept nogil:
     return e.decoders[frame.venue_slot].decode(e.decoders[frame.venue_slot].self, frame, &e.batch)
 
 
-cdef inline void publish(EngineCore* e, const Slot* record) noexcept nogil:
-    ring_publish(e.ring, record)
-    e.totals.events += 1
-
-
-cdef inline void publish_two(EngineCore* e, const Slot* record) noexcept nogil:
-    ring_publish(e.ring, record)
-    ring_publish(e.ring, record + 1)
-    e.totals.events += 1
-
-
 cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* records, int32_t count) noexcept nogil:
     cdef int status = head.flags & FRAME_STATUS_MASK
     cdef int32_t i
@@ -208,6 +200,7 @@ cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* r
     e.frame_connection = head.flags >> FRAME_CONNECTION_SHIFT
     if unlikely(head.last_update_id != 0 and head.venue == VENUE_COINBASE):
         check_connection_sequence(e, head)
+    e.totals.venue_frames[e.frame_venue] += 1
     if likely(count > 0):
         if records.type == EV_BOOK_DELTA:
             book_prefetch(&e.books[records.instrument], records, count)
@@ -244,16 +237,18 @@ cdef int32_t on_record(EngineCore* e, const Slot* record, int32_t left) noexcept
         n = 2
     if kind == EV_EXEC_REPORT and n == 2:
         on_exec_report(e, <const ExecReport*>record)
+    else:
+        on_market_fact(e, record)
     return n
 
 
 # ---- 3 book
-cdef inline void apply_to_book(EngineCore* e, const Slot* records, int32_t count, Changes* changes) noexcept nogil:
+cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count, Changes* changes) noexcept nogil:
     cdef uint32_t instrument = records.instrument
     cdef Top* top = &e.tops[instrument]
     cdef Book* book = &e.books[instrument]
     cdef const QuoteEvent* q
-    cdef int result, old_state
+    cdef int result
     changes.instrument = instrument
     changes.top_changed = 0
     changes.book_applied = 0
@@ -270,10 +265,11 @@ cdef inline void apply_to_book(EngineCore* e, const Slot* records, int32_t count
             top.ask_qty_lots = q.ask_qty_lots
             top.update_id = e.quote_update_id
             top.ts_recv_ns = q.ts_recv_ns
+            gate_look(e, instrument)
     elif records.type == EV_BOOK_DELTA:
         e.totals.levels += count
-        e.book_connections[instrument] = e.frame_connection
-        old_state = book.state
+        if unlikely(e.book_connections[instrument] != e.frame_connection) and not takes_over(e, book, <const BookDelta*>records):
+            return skip_duplicate(e, <Slot*>records, count)
         result = book_apply(book, records, count)
         if likely(result == BOOK_APPLIED or result == BOOK_SYNCED):
             core_check(e, book.sides[SIDE_BIDS].level_count >= 0 and book.sides[SIDE_ASKS].level_count >= 0,
@@ -284,13 +280,59 @@ cdef inline void apply_to_book(EngineCore* e, const Slot* records, int32_t count
             if book.last_update_id >= top.update_id and book.state == BOOK_GOOD:
                 top_from_book(book, top, records.ts_recv_ns, changes)
         elif result == BOOK_GAP:
+            e.gates[instrument].lost_by = GATE_GAP
             report_gap(e, book, records)
-        if unlikely(book.state != old_state):
-            report_health(e, HEALTH_BOOK_STATE, instrument, book.state, old_state)
+        e.gates[instrument].silent = 0
+        gate_look(e, instrument)
     elif records.type == EV_TRADE:
+        if unlikely(is_known_trade(e, <const TradeEvent*>records)):
+            return skip_duplicate(e, <Slot*>records, count)
         e.totals.trades += 1
         e.signals[instrument].last_trade_ticks = (<const TradeEvent*>records).price_ticks
         e.signals[instrument].last_trade_lots = (<const TradeEvent*>records).qty_lots
+    return True
+
+
+# It is in the ring as an input; from here on, the simulated venue included, it did not happen.
+cdef bint skip_duplicate(EngineCore* e, Slot* records, int32_t count) noexcept nogil:
+    cdef int32_t i
+    for i in range(count):
+        records[i].type = EV_NONE
+    e.totals.duplicates += 1
+    return False
+
+
+# Numbered messages chain whichever socket brings them, the first copy wins and the book drops the rest. Those without a number
+# are a socket's own story, which a snapshot begins.
+cdef inline bint takes_over(EngineCore* e, const Book* book, const BookDelta* d) noexcept nogil:
+    if d.last_update_id == 0 and not d.flags & DELTA_SNAPSHOT:
+        return False
+    if d.flags & DELTA_SNAPSHOT and book.rules.sync == BOOK_SYNC_STREAM and book.state == BOOK_GOOD \
+            and d.last_update_id != 0 and d.last_update_id <= book.last_update_id:
+        return False                       # a second socket begins behind what we hold
+    e.book_connections[d.instrument] = <uint8_t>e.frame_connection
+    return True
+
+
+# The same trade through another socket. Ids grow at most venues; where they do not, the last ones are kept.
+cdef inline bint is_known_trade(EngineCore* e, const TradeEvent* t) noexcept nogil:
+    cdef TradeIds* ids = &e.trade_ids[t.instrument]
+    cdef int i
+    if t.trade_id == 0:
+        return False
+    if t.venue != VENUE_BYBIT and t.venue != VENUE_CCXT:
+        if t.trade_id <= ids.last and ids.connection != e.frame_connection:
+            return True
+        if t.trade_id > ids.last:
+            ids.last = t.trade_id
+            ids.connection = e.frame_connection
+        return False
+    for i in range(TRADE_IDS):
+        if ids.recent[i] == t.trade_id:
+            return True
+    ids.recent[ids.next & (TRADE_IDS - 1)] = t.trade_id
+    ids.next += 1
+    return False
 
 
 cdef inline void top_from_book(const Book* book, Top* top, int64_t ts_recv_ns, Changes* changes) noexcept nogil:
@@ -584,7 +626,12 @@ cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil:
     elif record.type == EV_COMMAND:
         on_command(e, <const CommandEvent*>record)
     else:
-        publish(e, record)                 # clock: time has passed, due timers have run
+        publish(e, record)
+        if record.type == EV_CLOCK:
+            gates_tick(e)                  # time has passed, due timers have run
+        else:
+            e.frame_venue = MAX_VENUES
+            on_market_fact(e, record)
     ring_commit(e.ring)
 
 
@@ -754,71 +801,6 @@ cdef void cancel_all(EngineCore* e, int reason) noexcept nogil:
             send_cancel(e, o, reason)
 
 
-# A frame that gave no record. What was refused may have been a change of the book: the gate closes until the next
-# message of the chain proves that nothing is missing.
-cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) noexcept nogil:
-    cdef int i
-    if status == STATUS_IGNORED:
-        e.totals.frames_ignored += 1
-        return
-    if status == STATUS_UNSUPPORTED:
-        e.totals.frames_unsupported += 1
-        return
-    if status == STATUS_UNKNOWN_SYMBOL:
-        e.totals.unknown_symbols += 1
-        return
-    e.totals.frame_errors += 1
-    report_health(e, HEALTH_FRAME_REFUSED, INSTRUMENT_NONE, status, head.frame_bytes)
-    for i in range(e.instruments.count):
-        if e.books[i].state == BOOK_GOOD and is_of_connection(e, i):
-            e.books[i].state = BOOK_STALE
-            report_health(e, HEALTH_BOOK_STATE, i, BOOK_STALE, BOOK_GOOD)
-
-
-# Does this instrument's book come through the connection of the frame at hand?
-cdef inline bint is_of_connection(const EngineCore* e, int instrument) noexcept nogil:
-    return (e.instruments.items[instrument].venue_slot == e.frame_venue
-            and e.book_connections[instrument] == e.frame_connection)
-
-
-# Venues that number all they send over a connection (Coinbase): what is missing may have been any book's.
-cdef void check_connection_sequence(EngineCore* e, const FrameEvent* head) noexcept nogil:
-    cdef uint64_t* expected = &e.next_sequences[e.frame_venue * CONNECTIONS_MAX + (e.frame_connection & (CONNECTIONS_MAX - 1))]
-    cdef int i, old
-    cdef GapEvent g
-    if unlikely(head.last_update_id > expected[0] and expected[0] != 0):
-        memset(&g, 0, sizeof(GapEvent))
-        g.ts_recv_ns = e.now_ns
-        g.ts_venue_ns = head.ts_venue_ns
-        g.instrument = INSTRUMENT_NONE
-        g.type = EV_GAP
-        g.venue = head.venue
-        g.expected_update_id = expected[0]
-        g.found_update_id = head.last_update_id
-        e.totals.gaps += 1
-        g.total = e.totals.gaps
-        publish(e, <const Slot*>&g)
-        for i in range(e.instruments.count):
-            if e.books[i].state != BOOK_SYNCING and is_of_connection(e, i):
-                old = e.books[i].state
-                book_lose(&e.books[i])
-                report_health(e, HEALTH_BOOK_STATE, i, BOOK_SYNCING, old)
-    expected[0] = head.last_update_id + 1
-
-
-cdef void report_health(EngineCore* e, int kind, uint32_t instrument, int64_t value, int64_t detail) noexcept nogil:
-    cdef HealthEvent h
-    memset(&h, 0, sizeof(HealthEvent))
-    h.ts_recv_ns = e.now_ns
-    h.ts_venue_ns = TS_NONE
-    h.instrument = instrument
-    h.type = EV_HEALTH
-    h.kind = kind
-    h.value = value
-    h.detail = detail
-    publish(e, <const Slot*>&h)
-
-
 cdef void report_gap(EngineCore* e, const Book* book, const Slot* record) noexcept nogil:
     cdef GapEvent g
     memset(&g, 0, sizeof(GapEvent))
@@ -932,6 +914,8 @@ cdef void engine_prefetch(const EngineCore* e) noexcept nogil:
         prefetch_level(&e.books[i], SIDE_BIDS)
         prefetch_level(&e.books[i], SIDE_ASKS)
         prefetch_bytes(&e.tops[i], sizeof(Top))
+        prefetch_bytes(&e.gates[i], sizeof(Gate))
+        prefetch_bytes(&e.gate_limits[i], sizeof(GateLimits))
         prefetch_bytes(&e.signals[i], sizeof(SignalState))
         prefetch_bytes(&r.limits[i], sizeof(InstrumentLimits))
         prefetch_bytes(&e.account[i], sizeof(Position))
@@ -992,6 +976,9 @@ cdef class Engine:
         e.page = <StatePageLayout*>&memory[4096]
         e.instruments = <InstrumentTable*>calloc(1, sizeof(InstrumentTable))
         e.books = <Book*>calloc(MAX_INSTRUMENTS, sizeof(Book))
+        e.gates = <Gate*>calloc(MAX_INSTRUMENTS, sizeof(Gate))
+        e.trade_ids = <TradeIds*>calloc(MAX_INSTRUMENTS, sizeof(TradeIds))
+        e.gate_limits = <GateLimits*>calloc(MAX_INSTRUMENTS, sizeof(GateLimits))
         e.tops = <Top*>calloc(MAX_INSTRUMENTS, sizeof(Top))
         e.signals = <SignalState*>calloc(MAX_INSTRUMENTS, sizeof(SignalState))
         e.risk = <RiskState*>calloc(1, sizeof(RiskState))
@@ -999,8 +986,9 @@ cdef class Engine:
         e.account = <Position*>calloc(MAX_INSTRUMENTS, sizeof(Position))
         e.positions = <Position*>calloc(MAX_STRATEGIES * MAX_INSTRUMENTS, sizeof(Position))
         e.buffer = <EncodeBuffer*>calloc(1, sizeof(EncodeBuffer))
-        if (e.instruments == NULL or e.books == NULL or e.tops == NULL or e.signals == NULL or e.risk == NULL
-                or e.orders == NULL or e.account == NULL or e.positions == NULL or e.buffer == NULL):
+        if (e.instruments == NULL or e.trade_ids == NULL or e.gates == NULL or e.gate_limits == NULL or e.books == NULL
+                or e.tops == NULL or e.signals == NULL or e.risk == NULL or e.orders == NULL or e.account == NULL
+                or e.positions == NULL or e.buffer == NULL):
             raise MemoryError()
         prefix = client_order_prefix(spec["instance"], spec["epoch"]).encode()
         memcpy(e.id_prefix, <const char*>prefix, 12)
@@ -1034,6 +1022,9 @@ cdef class Engine:
             decoder_free(&e.decoders[i])
         free(e.instruments)
         free(e.books)
+        free(e.gates)
+        free(e.gate_limits)
+        free(e.trade_ids)
         free(e.tops)
         free(e.signals)
         free(e.risk)
@@ -1074,6 +1065,13 @@ cdef class Engine:
             if book_init(&e.books[n], item["book_window_ticks"], rules) != 0:
                 raise MemoryError()
             e.tops[n].bid_price_ticks = e.tops[n].ask_price_ticks = PRICE_TICKS_NONE
+            e.tops[n].state = e.gates[n].state = BOOK_SYNCING
+            e.gates[n].causes = GATE_SYNCING | GATE_EMPTY
+            e.gate_limits[n].max_spread = item.get("max_spread_bps", 1e4) / 1e4
+            e.gate_limits[n].max_jump = item.get("max_jump_bps", 1e4) / 1e4
+            e.gate_limits[n].jump_hold_ns = item.get("jump_hold_ns", 0)
+            e.gate_limits[n].max_crossed_ns = item.get("max_crossed_ns", 10 ** 9)
+            e.gate_limits[n].max_age_ns = spec["max_data_age_ns"]
             s = &e.signals[n]
             s.bar.interval_ns = spec["bar_interval_ns"]
             s.imbalance_levels = spec["imbalance_levels"]

@@ -40,7 +40,12 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.top_ask_lots = e.tops[i].ask_qty_lots
         s.last_trade_ticks = e.signals[i].last_trade_ticks
         s.last_trade_lots = e.signals[i].last_trade_lots
-        s.book_state = b.state
+        s.book_state = e.gates[i].state
+        s.gate_causes = e.gates[i].causes
+        s.venue_status = e.gates[i].venue_status
+        s.messages = e.gates[i].messages
+        s.good_messages = e.gates[i].good_messages
+        s.book_gaps = b.gap_count
         s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
         s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
         s.last_update_id = b.last_update_id

@@ -24,9 +24,10 @@ from tickpath.sim.venue cimport (
 )
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
-    BOOK_GOOD, COMMAND_GUARD, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
-    EV_FRAME, EV_INPUT_LAST, INSTRUMENT_NONE, LANE_NONE, MAX_LANES, PRICE_TICKS_NONE, REASON_OK, ROLE_SYSTEM, SLOT_BYTES,
-    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FrameEvent, Slot, likely, unlikely,
+    BOOK_GOOD, COMMAND_GUARD, DELTA_LAST, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
+    EV_FEED, EV_FRAME, EV_INPUT_LAST, EV_QUOTE, EV_TRADE, INSTRUMENT_NONE, LANE_NONE, MAX_LANES, PRICE_TICKS_NONE,
+    REASON_OK, ROLE_SYSTEM, SLOT_BYTES,
+    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent, Slot, likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
@@ -145,10 +146,18 @@ cdef class Session:
         return status
 
     cdef void _market_to_sim(self, const Slot* records, int32_t count) noexcept nogil:
-        # Depth counts only once the engine's book, which the simulated venue looks at, is proven.
-        if records.type == EV_BOOK_DELTA and self.core.books[records.instrument].state != BOOK_GOOD:
-            return
-        sim_on_market(self.sim, records, count, records.ts_recv_ns)
+        cdef int32_t i = 0, n
+        while i < count:
+            n = 1
+            if records[i].type == EV_BOOK_DELTA:
+                while i + n < count and not records[i + n - 1].flags & DELTA_LAST:
+                    n += 1
+                # Depth counts only once the engine's book, which the simulated venue looks at, is proven.
+                if self.core.books[records[i].instrument].state == BOOK_GOOD:
+                    sim_on_market(self.sim, records + i, n, records.ts_recv_ns)
+            elif records[i].type == EV_TRADE or records[i].type == EV_QUOTE:
+                sim_on_market(self.sim, records + i, 1, records.ts_recv_ns)
+            i += n
 
     # ---- warming
     def shadow(self, Session other not None, canned):
@@ -350,6 +359,33 @@ cdef class Session:
         self._advance(ts_ns)
         engine_on_input(self.core, <const Slot*>&c)
 
+    def feed_event(self, int kind, int64_t ts_ns, int venue_slot, int connection, *, uint32_t instrument=0xFFFFFFFF,
+                   int64_t value=0, int64_t detail=0):
+        """What became of a connection (FeedKind), as an input stamped ts_ns but never before engine time; journaled."""
+        cdef FeedEvent f
+        if not 0 <= venue_slot < self.core.venue_count or not 0 <= connection < 256:
+            raise ValueError(f"feed event: expected a venue below {self.core.venue_count} and a connection below 256, "
+                             f"found {venue_slot} and {connection}")
+        memset(&f, 0, sizeof(FeedEvent))
+        f.ts_recv_ns = ts_ns if ts_ns > self.core.now_ns else self.core.now_ns
+        f.ts_venue_ns = TS_NONE
+        f.instrument = instrument
+        f.type = EV_FEED
+        f.venue = self.core.decoders[venue_slot].venue
+        f.kind = <unsigned short>kind
+        f.connection = <unsigned short>connection
+        f.venue_slot = venue_slot
+        f.value = value
+        f.detail = detail
+        f.total = self.core.totals.feed_events + 1
+        self._advance(f.ts_recv_ns)
+        engine_on_input(self.core, <const Slot*>&f)
+        engine_publish_state(self.core)
+
+    def gate(self, int instrument):
+        """(BookState, mask of GateCause) of an instrument, as its gate says now."""
+        return self.core.gates[instrument].state, self.core.gates[instrument].causes
+
     def settle(self, int64_t limit_ns=10_000_000_000):
         """Let the simulated venue finish what is on its way (acks of the last cancels), at most limit_ns of engine time."""
         cdef int64_t end = self.core.now_ns + limit_ns
@@ -419,7 +455,7 @@ cdef class Session:
                 return 1
             self._on_recorded_input(record)
             return 2
-        if record.type == EV_CLOCK:
+        if record.type == EV_CLOCK or record.type == EV_FEED:
             self._on_recorded_input(record)
             return 1
         if record.type <= EV_INPUT_LAST:

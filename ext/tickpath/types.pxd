@@ -537,7 +537,7 @@ cdef struct FeedEvent:
     uint16_t flags
     uint16_t kind                 # FeedKind
     uint16_t connection
-    uint32_t reserved
+    uint32_t venue_slot
     int64_t value
     int64_t detail
     uint64_t total                # how often so far
@@ -579,7 +579,7 @@ cdef struct HealthEvent:
     uint8_t venue
     uint16_t flags
     uint32_t kind                 # HealthKind
-    uint32_t reserved
+    uint32_t causes               # of a book state: GateCause bits of market/gate.pxd
     int64_t value
     int64_t detail
     uint64_t total                # how often so far

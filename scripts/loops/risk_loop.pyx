@@ -52,6 +52,7 @@ cdef class Desk:
         self.top.bid_price_ticks = book.book.sides[SIDE_BIDS].best_ticks
         self.top.ask_price_ticks = book.book.sides[SIDE_ASKS].best_ticks
         self.top.ts_recv_ns = self.now_ns
+        self.top.state = self.book.book.state
         self.item.min_notional_ticklots = limits["min_notional_ticklots"]
         self.risk.limits[0].max_order_qty_lots = limits["max_order_qty_lots"]
         self.risk.limits[0].max_order_notional_ticklots = limits["max_order_notional_ticklots"]

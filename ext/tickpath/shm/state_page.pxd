@@ -84,6 +84,14 @@ cdef struct StateTotals:
     uint64_t held_orders              # waiting for the disk (durability = disk)
     uint64_t lanes_broken             # lanes whose memory their client took away
     uint64_t feed_broken
+    uint64_t duplicates               # book messages and trades that another socket had brought before
+    uint64_t gate_changes
+    uint64_t checksums_ok
+    uint64_t checksums_bad
+    uint64_t feed_events
+    uint64_t facts                    # candles, reference prices, statuses
+    uint64_t venue_frames[16]         # by venue slot: frames received …
+    uint64_t venue_errors[16]         # … and refused
 
 cdef struct StateInstrument:
     int64_t bid_price_ticks[10]
@@ -96,7 +104,13 @@ cdef struct StateInstrument:
     int64_t top_ask_lots
     int64_t last_trade_ticks
     int64_t last_trade_lots
-    int64_t book_state
+    int64_t book_state                # as the gate says
+    int64_t gate_causes               # GateCause bits
+    int64_t venue_status              # VenueStatus
+    int64_t messages                  # of book and quotes …
+    int64_t good_messages             # … and after which the gate was open
+    int64_t book_gaps
+    int64_t book_checksums_bad
     int64_t bid_levels
     int64_t ask_levels
     uint64_t last_update_id

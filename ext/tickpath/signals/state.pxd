@@ -17,6 +17,7 @@ cdef struct Top:
     int64_t ask_qty_lots
     uint64_t update_id
     int64_t ts_recv_ns
+    int32_t state                     # BookState, as the gate says (market/gate.pxd)
 
 cdef struct SignalState:
     BarBuilder bar

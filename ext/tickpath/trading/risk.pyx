@@ -48,7 +48,7 @@ cdef int risk_check(const RiskState* r, const Action* a, const Instrument* item,
                 and a.time_in_force != TIME_IN_FORCE_FOK):
         return REASON_ORDER_TYPE_UNSUPPORTED
     # Market: a proven book and fresh data are a hard gate.
-    if unlikely(book.state != BOOK_GOOD or top.bid_price_ticks == PRICE_TICKS_NONE
+    if unlikely(top.state != BOOK_GOOD or top.bid_price_ticks == PRICE_TICKS_NONE
                 or top.ask_price_ticks == PRICE_TICKS_NONE or top.bid_price_ticks >= top.ask_price_ticks):
         return REASON_BOOK_NOT_GOOD
     newest = book.ts_recv_ns if book.ts_recv_ns > top.ts_recv_ns else top.ts_recv_ns

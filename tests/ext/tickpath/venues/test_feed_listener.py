@@ -10,7 +10,7 @@ from tickpath.engine import Engine
 from tickpath.session import Session
 from tickpath.shm.ring import EventWriter
 from tickpath.shm.state_page import StatePage
-from tickpath.venues.listener import BinanceListener, check_picows
+from tickpath.venues.listener import FeedListener, check_picows
 
 FRAMES = 6000
 SPEC = {
@@ -58,7 +58,7 @@ async def play(frames, session):
     done = asyncio.get_running_loop().create_future()
     try:
         port = server.sockets[0].getsockname()[1]
-        _, listener = await ws_connect(lambda: BinanceListener(session, 0, lambda: done.set_result(None)),
+        _, listener = await ws_connect(lambda: FeedListener(session, on_closed=done.set_result, instrument_hint=0),
                                        f"ws://127.0.0.1:{port}/stream")
         await asyncio.wait_for(done, 30)
         return listener

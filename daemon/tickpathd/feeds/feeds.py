@@ -1,0 +1,116 @@
+"""All live market data of a run: the lines of each venue, their watch, and the engine's clock.
+
+Runs in the engine's process, on its loop; what happens on a socket's usual path is compiled (tickpath.venues.feed_listener), and
+only what happens a few times a second is here.
+"""
+import asyncio
+import ssl
+import sys
+import time
+
+from tickpath.clock import epoch_ns, mono_ns
+from tickpath.venues.listener import FeedListener
+from tickpathd.feeds.connection import SOCKETS_PER_LINE, Line
+from tickpathd.feeds.protocol import Stream, protocol_of
+
+LOOK_INTERVAL_S = 0.05
+CLOCK_INTERVAL_S = 0.1
+CONNECTIONS_MAX = 64              # of a venue, as in engine.pxd
+
+
+class Feeds:
+    """Parameters: session : Session.  config : Config.  max_frame_bytes : int."""
+
+    def __init__(self, session, config, max_frame_bytes):
+        self.session = session
+        self.max_frame_bytes = max_frame_bytes
+        self.epoch_offset_ns = epoch_ns() - mono_ns()
+        self.counters = {}
+        self.lines = []
+        self.tasks = set()
+        self.contexts = {}
+        self.watch = None
+        self.stopped = False
+        for slot, (name, settings) in enumerate(config.venues.items()):
+            if is_live(settings):
+                self._add_venue(slot, name, settings, config)
+
+    def _add_venue(self, slot, name, settings, config):
+        protocol = protocol_of(settings)
+        channels = [c for c in protocol.channels if c in settings.channels]
+        streams = [Stream(n, item.venue_symbol, channel) for n, item in enumerate(config.instruments)
+                   if item.venue == name for channel in channels]
+        # A book and its trades stay on one line, so that a line's loss is the loss of whole instruments.
+        per_line = max(len(channels), (settings.streams_per_connection or protocol.streams_per_connection)
+                       // max(len(channels), 1) * max(len(channels), 1))
+        for number, at in enumerate(range(0, len(streams), per_line)):
+            if (number + 1) * SOCKETS_PER_LINE > CONNECTIONS_MAX:
+                raise ValueError(f"venues.{name}: expected at most {CONNECTIONS_MAX // SOCKETS_PER_LINE} connections, found more "
+                                 f"for {len(streams)} streams of {per_line} each")
+            self.lines.append(Line(self, name, slot, number, settings, protocol, streams[at:at + per_line]))
+
+    # ---- what lines need
+    def new_listener(self, venue_slot, connection, on_control, on_closed):
+        return FeedListener(self.session, venue_slot, connection, epoch_offset_ns=self.epoch_offset_ns, on_control=on_control,
+                            on_closed=on_closed, max_message_bytes=self.max_frame_bytes)
+
+    def tls(self, line):
+        """The TLS context of a line: certificates and names are always checked; ca_file adds a trust anchor. None: plain."""
+        if not line.protocol.ws_url.startswith("wss:"):
+            return None
+        ca_file = line.settings.ca_file
+        if ca_file not in self.contexts:
+            context = self.contexts[ca_file] = ssl.create_default_context()
+            if ca_file:
+                context.load_verify_locations(ca_file)
+        return self.contexts[ca_file]
+
+    def event(self, kind, line, connection, *, value=0, detail=0):
+        self.session.feed_event(kind, self.now_ns(), line.venue_slot, connection, value=value, detail=detail)
+
+    def gate(self, instrument):
+        return self.session.gate(instrument)
+
+    def count(self, name, n=1):
+        self.counters[name] = self.counters.get(name, 0) + n
+
+    def say(self, line, text):
+        """One line to the operator, at a change of state only."""
+        print(f"tickpathd: {line.name}: {text}", file=sys.stderr, flush=True)
+
+    def spawn(self, coroutine):
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def now_ns(self):
+        return self.epoch_offset_ns + mono_ns()
+
+    # ---- life
+    def start(self):
+        for line in self.lines:
+            line.start()
+        self.watch = asyncio.get_event_loop().create_task(self._watch())
+
+    async def stop(self):
+        if self.watch is not None:
+            self.watch.cancel()
+        await asyncio.gather(*(line.stop() for line in self.lines), return_exceptions=True)
+        self.stopped = True
+
+    async def _watch(self):
+        next_clock_s = 0.0
+        while True:
+            now_s = time.monotonic()
+            for line in self.lines:
+                line.look(now_s)
+            if now_s >= next_clock_s:
+                # Gates age and timers run even where nothing comes.
+                next_clock_s = now_s + CLOCK_INTERVAL_S
+                self.session.clock(self.now_ns())
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+
+def is_live(settings):
+    """Does this venue come over sockets of the engine's own?"""
+    return not settings.kind.startswith(("capture:", "ccxt:"))

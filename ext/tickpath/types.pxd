@@ -72,6 +72,7 @@ cpdef enum EventType:
     EV_HEALTH = 18
     EV_GAP = 19
     EV_LATENCY = 20
+    EV_CONSOLIDATED = 21          # best bid and offer over several venues
     EV_SIGNAL = 32
     EV_INTENT = 33
     EV_CANCEL = 34
@@ -555,6 +556,36 @@ cdef struct GridEvent:
     int32_t tick_scale
     int32_t lot_scale
     int64_t min_notional_ticklots
+
+# The best bid and offer over several venues (market/consolidated.pxd). The first slot's payload is that of a QuoteEvent, in
+# common ticks and lots. Bit k of a mask is member k, in the order given at construction.
+cdef struct ConsolidatedQuote:
+    uint64_t seq
+    int64_t ts_recv_ns                # the update that changed it
+    int64_t ts_venue_ns               # that venue's time, or TS_NONE
+    uint32_t instrument               # the logical one
+    uint8_t type
+    uint8_t venue                     # VENUE_NONE: of several
+    uint16_t flags
+    int64_t bid_price_ticks           # common ticks; PRICE_TICKS_NONE when no good member bids
+    int64_t bid_qty_lots              # common lots, summed at that price; 0 with no price
+    int64_t ask_price_ticks
+    int64_t ask_qty_lots
+    uint64_t seq2
+    int64_t ts_recv2_ns
+    int64_t ts_venue2_ns
+    uint32_t instrument2
+    uint8_t type2
+    uint8_t venue2
+    uint16_t flags2
+    uint8_t bid_members               # mask: who stands at the best bid
+    uint8_t ask_members
+    uint8_t good_members              # mask: whose state is good
+    uint8_t cross_state               # CrossState of market/consolidated.pxd
+    uint32_t cause_instrument         # the member whose update changed it
+    int64_t cross_since_ns            # ts_recv_ns at which this locked or crossed state began; TS_NONE when neither
+    int64_t oldest_recv_ns            # least recent update among the members at a best price; TS_NONE when there are none
+    uint64_t change_no                # from 1
 
 cdef struct TimerEvent:
     uint64_t seq

@@ -40,6 +40,7 @@ cdef dict _layouts():
     cdef OrderDelta order_delta
     cdef FeedEvent feed
     cdef GridEvent grid
+    cdef ConsolidatedQuote consolidated
     return {
         EV_NONE: _dtype(<Slot[:1]>&slot), EV_CONT: _dtype(<Slot[:1]>&slot),
         EV_FRAME: _dtype(<FrameEvent[:1]>&frame), EV_BOOK_DELTA: _dtype(<BookDelta[:1]>&delta),
@@ -55,7 +56,7 @@ cdef dict _layouts():
         EV_REFERENCE: _dtype(<ReferenceEvent[:1]>&reference), EV_LIQUIDATION: _dtype(<LiquidationEvent[:1]>&liquidation),
         EV_INSTRUMENT_STATUS: _dtype(<InstrumentStatusEvent[:1]>&instrument_status),
         EV_ORDER_DELTA: _dtype(<OrderDelta[:1]>&order_delta), EV_FEED: _dtype(<FeedEvent[:1]>&feed),
-        EV_GRID: _dtype(<GridEvent[:1]>&grid),
+        EV_GRID: _dtype(<GridEvent[:1]>&grid), EV_CONSOLIDATED: _dtype(<ConsolidatedQuote[:1]>&consolidated),
     }
 
 # EventType -> dtype of the whole record.
@@ -100,4 +101,5 @@ def cython_sizes():
         "CandleEvent": sizeof(CandleEvent), "ReferenceEvent": sizeof(ReferenceEvent),
         "LiquidationEvent": sizeof(LiquidationEvent), "InstrumentStatusEvent": sizeof(InstrumentStatusEvent),
         "OrderDelta": sizeof(OrderDelta), "FeedEvent": sizeof(FeedEvent), "GridEvent": sizeof(GridEvent),
+        "ConsolidatedQuote": sizeof(ConsolidatedQuote),
     }

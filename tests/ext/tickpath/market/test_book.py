@@ -140,10 +140,12 @@ def test_old_and_duplicate_diffs_are_applied_once():
     assert book.qty_at(0, 998) == 1
 
 
-def test_overlapping_diff_after_the_first_is_a_gap():
+def test_overlapping_diff_is_applied_since_levels_are_quantities_not_changes():
     book = synced()
     book.apply(message(101, 103, [(998, 1)]))
-    assert book.apply(message(103, 105, [(998, 2)])) == BookResult.BOOK_GAP
+    assert book.apply(message(103, 105, [(998, 2)])) == BookResult.BOOK_APPLIED
+    assert book.qty_at(0, 998) == 2 and book.last_update_id == 105
+    assert book.apply(message(107, 108, [(998, 3)])) == BookResult.BOOK_GAP
 
 
 def test_older_snapshot_does_not_turn_back_a_good_book():
@@ -239,3 +241,14 @@ def test_best_price_returns_after_a_side_ran_empty(side):
 def test_window_that_is_no_power_of_two_is_refused(window):
     with pytest.raises(ValueError, match="power of two"):
         OrderBook(window_ticks=window)
+
+
+def test_depth_goes_on_behind_the_windows_end():
+    # A book whose sides lie further apart than its window once showed a quantity of 0 at the far side's best.
+    book = OrderBook("0.01", "0.001", 4096)
+    book.set_level(0, 1000, 5)
+    book.set_level(0, 999, 6)
+    book.set_level(1, 100000, 7)
+    book.set_level(1, 100001, 8)
+    bids, asks = book.depth(3)
+    assert bids.tolist() == [[1000, 5], [999, 6]] and asks.tolist() == [[100000, 7], [100001, 8]]

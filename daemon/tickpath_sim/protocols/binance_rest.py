@@ -1,0 +1,108 @@
+"""Binance's REST side: snapshots that are consistent with the stream, the instrument list, weights.
+
+The list is the recorded one, with the played instruments' entries corrected by faults; without a recorded list an entry is
+made of what the capture shows. Weights: developers.binance.com/docs/binance-spot-api-docs/rest-api, seen 2026-11-21.
+"""
+import json
+
+from tickpath_sim.protocols.base import Reply, now_ms
+
+__all__ = ["BinanceRest", "compact", "split_symbol"]
+
+DEPTH_MAX = 5000
+
+
+class BinanceRest:
+    """Mixed into the protocols."""
+    prefix = "/api/v3"
+    depth_limits = None                     # None: any from 1
+
+    def rest(self, method, path, query, old_snapshot=None):
+        if not path.startswith(self.prefix + "/"):
+            return None
+        name = path.removeprefix(self.prefix + "/")
+        if name == "ping":
+            return Reply(b"{}", weight=1)
+        if name == "time":
+            return Reply(compact({"serverTime": now_ms()}), weight=1)
+        if name == "exchangeInfo":
+            return Reply(compact(self.info(query)), weight=self.info_weight)
+        if name == "depth":
+            return self.depth(query, old_snapshot)
+        return None
+
+    info_weight = 20
+    default_limit = 100
+
+    def depth_weight(self, limit):
+        return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
+
+    def depth(self, query, old_snapshot):
+        symbol = query.get("symbol")
+        if not symbol:
+            return _error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+        item = self.instruments.get(symbol)
+        if item is None or item.book.sequence is None:
+            return _error(-1121, "Invalid symbol.")
+        text = query.get("limit", str(self.default_limit))
+        if not text.isdecimal() or (self.depth_limits and int(text) not in self.depth_limits) or not int(text):
+            return _error(-1130 if self.depth_limits is None else -4021, f"'{text}' is not valid depth limit.")
+        limit = min(int(text), DEPTH_MAX)
+        bids, asks, sequence = item.book.bids.top(limit), item.book.asks.top(limit), item.book.sequence
+        if old_snapshot is not None and old_snapshot(item):
+            bids, asks, sequence = item.start
+            # Older than anything a client can have buffered, also when nothing has been played yet.
+            bids, asks, sequence = bids[:limit], asks[:limit], sequence + item.id_offset - 1
+        return Reply(compact(self.depth_body(sequence, bids, asks)), weight=self.depth_weight(limit))
+
+    def depth_body(self, sequence, bids, asks):
+        return {"lastUpdateId": sequence, "bids": bids, "asks": asks}
+
+    def info(self, query):
+        entries = {entry["symbol"]: entry for entry in (self.exchange_info or {}).get("symbols", ())}
+        for item in self.instruments.values():
+            entry = entries[item.symbol] = self.info_entry(item, entries.get(item.symbol))
+            if item.status:
+                entry["status"] = item.status
+        wanted = query.get("symbol")
+        listed = [entry for name, entry in entries.items() if wanted in (None, name)]
+        return {**(self.exchange_info or {"timezone": "UTC", "rateLimits": [
+            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.rest_weight_per_min}],
+            "exchangeFilters": []}), "serverTime": now_ms(), "symbols": listed}
+
+    def info_entry(self, item, captured):
+        tick, lot = item.grid()
+        filters = {"PRICE_FILTER": {"minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
+                   "LOT_SIZE": {"minQty": lot, "maxQty": "9000000.00000000", "stepSize": lot},
+                   "NOTIONAL": {"minNotional": "5.00000000", "applyMinToMarket": True, "maxNotional": "9000000.00000000",
+                                "applyMaxToMarket": False, "avgPriceMins": 5}}
+        if captured is not None:
+            entry = dict(captured)
+            entry["filters"] = [{**f, **{k: v for k, v in filters[f["filterType"]].items() if k in ("tickSize", "stepSize")}}
+                                if f.get("filterType") in ("PRICE_FILTER", "LOT_SIZE") else f for f in entry["filters"]]
+            return entry
+        base, quote = split_symbol(item.symbol)
+        return {"symbol": item.symbol, "status": "TRADING", "baseAsset": base, "baseAssetPrecision": 8, "quoteAsset": quote,
+                "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
+                "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"], "icebergAllowed": True, "ocoAllowed": True,
+                "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "permissions": [],
+                "permissionSets": [["SPOT"]], "filters": [{"filterType": name, **rest} for name, rest in filters.items()]}
+
+
+QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "USD", "GBP")
+
+
+def split_symbol(symbol):
+    """("BTC", "USDT") of "BTCUSDT"."""
+    for quote in QUOTES:
+        if symbol.endswith(quote) and len(symbol) > len(quote):
+            return symbol.removesuffix(quote), quote
+    return symbol[:-3], symbol[-3:]
+
+
+def _error(code, text, status=400):
+    return Reply(compact({"code": code, "msg": text}), status=status)
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

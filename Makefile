@@ -27,7 +27,7 @@ $(DEPS): pyproject.toml $(wildcard constraints/*.txt)
 	@echo "tickpath: installing dependencies into $(VENV)"
 	@c=constraints/py$(VERSION).txt; test -f $$c || c=/dev/null; \
 	  $(BIN)/python -m pip install --disable-pip-version-check -q -c $$c --upgrade setuptools wheel && \
-	  $(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; print("\n".join(p["build-system"]["requires"] + q["dependencies"] + q["optional-dependencies"]["dev"]))' >$(VENV)/requirements.txt && \
+	  $(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; print("\n".join(p["build-system"]["requires"] + q["dependencies"] + q["optional-dependencies"]["dev"] + q["optional-dependencies"]["research"]))' >$(VENV)/requirements.txt && \
 	  $(BIN)/python -m pip install --disable-pip-version-check -q -c $$c -r $(VENV)/requirements.txt
 	@touch $@
 
@@ -46,7 +46,7 @@ test: $(BUILT)
 	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
 
 check: $(BUILT)
-	$(BIN)/ruff check ext daemon scripts tests examples setup.py
+	$(BIN)/ruff check ext daemon research scripts tests examples setup.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint ext scripts tests
 	@if command -v spin >/dev/null || [ "$$TICKPATH_REQUIRE_TOOLS" = 1 ]; then $(BIN)/python tests/models/check_models.py; \
 	  else echo "tickpath: models not checked: spin is missing. Run: apt-get install spin"; fi

@@ -1,13 +1,24 @@
 """`tickpath decode` and `tickpath book`: what a capture holds, and the books it makes."""
-from tickpath.capture import expand_capture, infer_grids, read_capture
+import numpy as np
+
+from tickpath.capture import expand_capture, read_capture
 from tickpath.market import OrderBook
 from tickpath.market.book import BookResult
-from tickpath.types import BookState, Status
+from tickpath.market.checksum import Checksum
+from tickpath.market.instruments import ChecksumKind
+from tickpath.types import BookState, EventType, Status
 from tickpath.venues.batch import MessageKind
-from tickpath.venues.decoders import MessageDecoder
+from tickpath.venues.capture_facts import capture_facts
+from tickpath.venues.decoders import KINDS, MessageDecoder
 
-VENUES = ("binance_spot",)
+VENUES = tuple(KINDS)
 NO_INSTRUMENT = 0xFFFFFFFF
+MAX_FRAME_BYTES = 16 << 20
+DELTA_LAST = 8                    # as in types.pxd
+CHECKSUMS = {"kraken": ChecksumKind.CHECKSUM_KRAKEN, "okx": ChecksumKind.CHECKSUM_OKX}
+NAMES = {MessageKind.MESSAGE_TRADE: "trades", MessageKind.MESSAGE_QUOTE: "quotes",
+         MessageKind.MESSAGE_BOOK_DELTA: "book_deltas", MessageKind.MESSAGE_SNAPSHOT: "snapshots",
+         MessageKind.MESSAGE_BAR: "bars"}
 
 
 class VenueError(ValueError):
@@ -15,44 +26,62 @@ class VenueError(ValueError):
 
 
 class CaptureDecoder:
-    """A capture's frames through the venue's decoder, with grids found in the capture itself."""
+    """A capture's frames through the venue's decoder, one for each recorded connection, with grids found in the capture."""
 
     def __init__(self, venue, file):
         if venue not in VENUES:
             raise VenueError(f"--venue: expected one of {list(VENUES)}, found {venue!r}")
+        self.venue = venue
         self.paths = expand_capture(str(file))
-        grids = infer_grids(self.paths, venue)
-        self.symbols = sorted(grids)
-        self.grids = grids
-        self.decoder = MessageDecoder([(s, *grids[s]) for s in self.symbols])
-        self.ids = {s: i for i, s in enumerate(self.symbols)}
+        self.facts = capture_facts(self.paths, venue)
+        self.symbols = {}             # connection -> symbols in the order of their numbers
+        for conn, symbol in self.facts:
+            self.symbols.setdefault(conn, []).append(symbol)
+        if not self.symbols:
+            self.symbols[""] = []
+        self.ids = {conn: {s: n for n, s in enumerate(symbols)} for conn, symbols in self.symbols.items()}
+        self.decoders = {conn: MessageDecoder([(s, *self.facts[conn, s][:2]) for s in symbols], kind=venue,
+                                              max_frame_bytes=MAX_FRAME_BYTES)
+                         for conn, symbols in self.symbols.items()}
+
+    def connections_of(self, frame):
+        """The recorded connections a frame belongs to: its own, or for a REST body those that carry its symbol."""
+        if frame.source == "ws":
+            conn = frame.conn or ""
+            return [conn if conn in self.decoders else next(iter(self.decoders))]
+        return [conn for conn, ids in self.ids.items() if frame.symbol_hint in ids] or [next(iter(self.decoders))]
 
     def frames(self):
-        """Yields (frame, status, kind, slots, level_count)."""
+        """Yields (frame, connection, status, kind, slots, level_count); a REST body once for each connection it serves."""
         for path in self.paths:
             for frame in read_capture(path):
-                hint = self.ids.get(frame.symbol_hint, NO_INSTRUMENT) if frame.symbol_hint else (
-                    0 if len(self.symbols) == 1 else NO_INSTRUMENT)
-                status, kind, slots, _, levels, _ = self.decoder.decode(frame.data, frame.ts_recv_ns, hint)
-                yield frame, status, kind, slots, levels
+                for conn in self.connections_of(frame):
+                    ids = self.ids[conn]
+                    hint = ids.get(frame.symbol_hint, NO_INSTRUMENT) if frame.symbol_hint else (
+                        0 if len(ids) == 1 else NO_INSTRUMENT)
+                    status, kind, slots, _, levels, _ = self.decoders[conn].decode(frame.data, frame.ts_recv_ns, hint)
+                    yield frame, conn, status, kind, slots, levels
 
 
 def decode_counts(venue, file, progress=None):
     """Counts of a capture: dict with frames, trades, quotes, book_deltas, snapshots, bars, other, levels, unsupported, errors."""
     counts = dict.fromkeys(("frames", "trades", "quotes", "book_deltas", "snapshots", "bars", "other", "levels",
                             "unsupported", "errors"), 0)
-    names = {MessageKind.MESSAGE_TRADE: "trades", MessageKind.MESSAGE_QUOTE: "quotes",
-             MessageKind.MESSAGE_BOOK_DELTA: "book_deltas", MessageKind.MESSAGE_SNAPSHOT: "snapshots",
-             MessageKind.MESSAGE_BAR: "bars"}
     first_error = None
-    for frame, status, kind, _, levels in CaptureDecoder(venue, file).frames():
+    last = None
+    for frame, _, status, kind, _, levels in CaptureDecoder(venue, file).frames():
+        if frame is last:
+            continue                  # a REST body that serves several connections is one frame
+        last = frame
         counts["frames"] += 1
         if status in (Status.STATUS_OK, Status.STATUS_IGNORED):
-            counts[names.get(kind, "other")] += 1
+            counts[NAMES.get(kind, "other")] += 1
             counts["levels"] += levels if status == Status.STATUS_OK else 0
-        elif status == Status.STATUS_UNSUPPORTED:
+        elif frame.source == "rest" and status == Status.STATUS_UNSUPPORTED:
             # REST bodies that are no market data (instrument lists) are of another kind, not of an unknown one.
-            counts["other" if frame.source == "rest" else "unsupported"] += 1
+            counts["other"] += 1
+        elif status == Status.STATUS_UNSUPPORTED:
+            counts["unsupported"] += 1
         else:
             counts["errors"] += 1
             first_error = first_error or f"frame {counts['frames']}: {Status(status).name}: {frame.data[:200]!r}"
@@ -62,38 +91,87 @@ def decode_counts(venue, file, progress=None):
     return counts
 
 
+class ProvenBook:
+    """One instrument's book of one connection, with the venue's proof where it has one."""
+
+    def __init__(self, venue, facts):
+        stream = venue not in ("binance_spot", "binance_usdm")
+        # Books proven by their text are as wide as their text is fine.
+        window = 262144 if venue in CHECKSUMS else 65536
+        self.book = OrderBook(facts.tick_size, facts.lot_size, window, sync="stream" if stream else "rest",
+                              max_levels=facts.max_levels if venue == "kraken" else 0)
+        self.checksum = None
+        if venue in CHECKSUMS:
+            self.checksum = Checksum(CHECKSUMS[venue], facts.tick_size, facts.lot_size, facts.price_decimals, facts.qty_decimals)
+        self.ok = self.bad = self.too_old = 0
+
+    def apply(self, slots):
+        result = self.book.apply(slots)
+        if result == BookResult.BOOK_SNAPSHOT_TOO_OLD:
+            self.too_old += 1
+        elif self.checksum is not None and result in (BookResult.BOOK_APPLIED, BookResult.BOOK_SYNCED) \
+                and self.book.checksum is not None:
+            if self.checksum.matches(self.book, self.book.checksum):
+                self.ok += 1
+            else:
+                self.bad += 1
+                self.book.lose()
+
+    def report(self):
+        book = self.book
+
+        def side(best):
+            return (None, None) if best is None else (book.tick_size.format(best[0]), book.lot_size.format(best[1]))
+        bid, bid_qty = side(book.best_bid)
+        ask, ask_qty = side(book.best_ask)
+        counters = book.counters
+        return {"updates": counters["updates"], "checksums_ok": self.ok, "checksums_bad": self.bad, "gaps": counters["gaps"],
+                "crossed": counters["crossed"], "best_bid": bid, "best_ask": ask, "best_bid_qty": bid_qty,
+                "best_ask_qty": ask_qty, "bid_levels": book.bid_levels, "ask_levels": book.ask_levels,
+                "last_update_id": book.last_update_id, "snapshots_too_old": self.too_old,
+                "state": BookState(book.state).name[5:]}
+
+
 def rebuild_books(venue, file, symbol=None, progress=None):
-    """{symbol: {updates, checksums_ok, checksums_bad, gaps, crossed, best_bid, best_ask, bid_levels, ask_levels, state}}."""
+    """{name: {updates, checksums_ok, checksums_bad, gaps, crossed, best_bid, best_ask, bid_levels, ask_levels, state}}.
+
+    The name is the venue's symbol, and SYMBOL@CONNECTION where several recorded connections carry that name.
+    """
     source = CaptureDecoder(venue, file)
-    wanted = source.symbols
-    if symbol is not None:
-        plain = symbol.replace("/", "").replace("-", "").upper()
-        if plain not in source.ids:
-            raise ValueError(f"--symbol: expected one of {source.symbols}, found {symbol!r}")
-        wanted = [plain]
-    books = {source.ids[s]: OrderBook(*source.grids[s]) for s in wanted}
-    too_old = dict.fromkeys(books, 0)
+    names = _names(source.facts)
+    wanted = {key: name for key, name in names.items() if symbol is None or _plain(symbol) in (_plain(key[1]), _plain(name))}
+    if not wanted and (symbol is not None or names):
+        raise ValueError(f"--symbol: expected one of {sorted(set(names.values()))}, found {symbol!r}")
+    books = {(conn, source.ids[conn][s]): ProvenBook(venue, source.facts[conn, s]) for conn, s in wanted}
     count = 0
-    for _, status, kind, slots, _ in source.frames():
+    for _, conn, status, _, slots, _ in source.frames():
         count += 1
         if progress is not None and count % 4096 == 0:
             progress(count)
-        if status != Status.STATUS_OK or kind not in (MessageKind.MESSAGE_BOOK_DELTA, MessageKind.MESSAGE_SNAPSHOT):
+        if status != Status.STATUS_OK:
             continue
-        book = books.get(int(slots[0]["instrument"]))
-        if book is not None and book.apply(slots) == BookResult.BOOK_SNAPSHOT_TOO_OLD:
-            too_old[int(slots[0]["instrument"])] += 1
-    return {source.symbols[i]: book_report(book, too_old[i]) for i, book in books.items()}
+        for message in _book_messages(slots):
+            book = books.get((conn, int(message[0]["instrument"])))
+            if book is not None:
+                book.apply(message)
+    return {name: books[conn, source.ids[conn][s]].report() for (conn, s), name in wanted.items()}
 
 
-def book_report(book, snapshots_too_old):
-    def side(best):
-        return (None, None) if best is None else (book.tick_size.format(best[0]), book.lot_size.format(best[1]))
-    bid, bid_qty = side(book.best_bid)
-    ask, ask_qty = side(book.best_ask)
-    counters = book.counters
-    return {"updates": counters["updates"], "checksums_ok": 0, "checksums_bad": 0, "gaps": counters["gaps"],
-            "crossed": counters["crossed"], "best_bid": bid, "best_ask": ask, "best_bid_qty": bid_qty,
-            "best_ask_qty": ask_qty, "bid_levels": book.bid_levels, "ask_levels": book.ask_levels,
-            "last_update_id": book.last_update_id, "snapshots_too_old": snapshots_too_old,
-            "state": BookState(book.state).name[5:]}
+def _plain(symbol):
+    return symbol.replace("/", "").replace("-", "").replace("_", "").upper()
+
+
+def _names(facts):
+    """{(connection, symbol): name}."""
+    symbols = [symbol for _, symbol in facts]
+    return {(conn, symbol): symbol if symbols.count(symbol) == 1 else f"{symbol}@{conn}" for conn, symbol in facts}
+
+
+def _book_messages(slots):
+    """The whole book messages in one frame's records."""
+    if len(slots) == 0 or slots["type"][0] != EventType.EV_BOOK_DELTA:
+        return
+    start = 0
+    for end in np.flatnonzero(slots["flags"] & DELTA_LAST):
+        yield slots[start:end + 1]
+        start = end + 1

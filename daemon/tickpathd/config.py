@@ -522,7 +522,7 @@ def _validate_venues(config, bad, one_of):
             bad(f"{base}.kind", "a venue with a decoder of its own, or capture:<path> (this version has no ccxt feed)",
                 venue.kind)
         if not venue.kind.startswith("capture:") and venue.kind not in VENUE_KINDS:
-            near = difflib.get_close_matches(venue.kind, VENUE_KINDS, 2, 0.4)
+            near = difflib.get_close_matches(venue.kind, VENUE_KINDS, 2, 0.6)
             guess = f" (did you mean {near}?)" if near else ""
             bad(f"{base}.kind", f"one of {[*VENUE_KINDS, 'capture:<path>']}{guess}", venue.kind)
         if venue.kind == "capture:":

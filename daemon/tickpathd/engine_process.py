@@ -66,7 +66,7 @@ class EngineProcess:
         self.live = any(is_live(v) for v in config.venues.values())
         self.gateway_lane = None
         if self.live:
-            gateway = self._segment(name, "gateway", feed_lane_bytes(GATEWAY_LANE_BYTES), epoch)
+            gateway = self._segment(name, "feed.gateway", feed_lane_bytes(GATEWAY_LANE_BYTES), epoch)
             self.gateway_lane = FeedLaneReader(gateway.buffer)
         hold_ns = storage.max_hold_ms * 1_000_000 if config.instance.durability == "disk" else 0
         if hold_ns and data_driven:

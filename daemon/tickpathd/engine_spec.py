@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tickpathd.feeds.kraken import depth_offered as kraken_depth
 
-MAX_FRAME_BYTES = 16 << 20        # Coinbase opens a stream with 5 MB
+MAX_FRAME_BYTES = 10 << 20        # Coinbase opens a stream with 5 MB
 # Above any sum that risk lets pass (see NOTIONAL_MAX in trading/risk.pyx), still inside int64.
 TICKLOTS_MAX = 4 * 10 ** 18
 
@@ -18,6 +18,14 @@ def _ticklots(amount, tick_size, lot_size, *, round_up=False):
     if round_up and whole != exact:
         whole += 1
     return min(whole, TICKLOTS_MAX)
+
+
+def _consolidated(config):
+    """Instrument numbers that are one symbol at several venues: at most 8 of each, 16 groups, in the order of the config."""
+    groups = {}
+    for n, item in enumerate(config.instruments):
+        groups.setdefault(item.symbol, []).append(n)
+    return [numbers[:8] for numbers in groups.values() if len(numbers) > 1][:16]
 
 
 def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
@@ -61,7 +69,7 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
         "max_orders_per_min": account.max_order_rate_per_min,
-        "venues": protocols,
+        "venues": protocols, "consolidated": _consolidated(config),
         "instruments": instruments,
         "strategies": [{"name": s.name, "kind": s.kind, "parameters": dict(s.parameters), "instrument": ids[s.instrument]}
                        for s in config.strategies],

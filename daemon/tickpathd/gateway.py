@@ -28,7 +28,8 @@ LOOK_INTERVAL_S = 0.02
 TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 16 << 20
 WEIGHT_SHARE = 0.9                # of the venue's cap that snapshots may take
-SETTLE_S = 0.25                   # until a snapshot's effect can be seen in the state page
+FIRST_PAUSE_S = 0.1
+SETTLE_S = 0.1                    # until a snapshot's effect can be seen in the state page
 
 
 class Budget:
@@ -97,7 +98,7 @@ class Book:
     def __init__(self, instrument, symbol):
         self.instrument, self.symbol = instrument, symbol
         self.due_s = 0.0
-        self.pause_s = 0.2
+        self.pause_s = FIRST_PAUSE_S
         self.messages_seen = 0
 
 
@@ -131,7 +132,7 @@ class Gateway:
         for book in venue["books"]:
             row = rows[book.instrument]
             if not row["gate_causes"] & GateCause.GATE_SYNCING:
-                book.pause_s, book.messages_seen = 0.2, row["messages"]
+                book.pause_s, book.messages_seen = FIRST_PAUSE_S, row["messages"]
             # Diffs must flow before the snapshot is asked for, or it would be older than the first of them.
             elif row["messages"] > book.messages_seen and time.monotonic() >= book.due_s:
                 waiting.append(book)
@@ -196,7 +197,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     try:
         config, _ = read_run(arguments.run_dir)
-        segment = attach_segment(config.instance.name, "gateway", writable=True)
+        segment = attach_segment(config.instance.name, "feed.gateway", writable=True)
         page = StatePage.attach(config.instance.name)
         gateway = Gateway(config, FeedLaneWriter(segment.buffer), page)
     except (RunError, SegmentError, OSError) as e:

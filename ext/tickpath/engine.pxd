@@ -4,10 +4,12 @@
 #   engine_on_frame   raw bytes from a socket or a capture: all nine steps
 #   engine_on_input   a venue reply, command or clock; and, in replay, the decoded records of a frame via engine_on_records
 # Everything taken in is published to the event ring before it acts; everything decided is published when decided.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from tickpath.market.book cimport Book
+from tickpath.market.checksum cimport BookChecksum
+from tickpath.market.consolidated cimport Consolidated
 from tickpath.market.gate cimport Gate, GateLimits
 from tickpath.market.instruments cimport InstrumentTable
 from tickpath.shm.ring cimport EventWriter, RingWriter, ring_publish
@@ -23,6 +25,7 @@ from tickpath.venues.batch cimport DecodeBatch, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
 from tickpath.venues.decoders cimport Decoder
 
+cdef enum: CONSOLIDATED_MAX = 16
 cdef enum: CONNECTIONS_MAX = 64       # of a venue; power of two
 
 # Where an encoded request goes: the socket, or the simulated venue. `o` is the order it is about.
@@ -60,6 +63,10 @@ cdef struct EngineCore:
     RingWriter* ring
     # 3, 4
     Book* books
+    Consolidated consolidated[16]     # CONSOLIDATED_MAX
+    int32_t consolidated_count
+    int8_t consolidated_of[64]        # by instrument: which of them it is a member of, -1 = none
+    BookChecksum* checksums           # by instrument
     Gate* gates
     GateLimits* gate_limits
     Top* tops

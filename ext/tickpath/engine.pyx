@@ -12,15 +12,19 @@ from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
-    BOOK_APPLIED, BOOK_GAP, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init,
+    BOOK_APPLIED, BOOK_GAP, BOOK_RESULT_INVALID, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init, book_lose,
     book_prefetch, book_qty_at, prefetch,
 )
 from tickpath.market.instruments cimport BOOK_SYNC_STREAM, BookRules, Instrument, book_rules_of, instrument_add
 from tickpath.shm.histogram cimport histogram_record
 from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish_slots
-from tickpath.engine_feeds cimport check_connection_sequence, gate_look, gates_tick, on_market_fact, on_refused_frame
+from tickpath.engine_feeds cimport (
+    check_connection_sequence, consolidate, gate_look, gates_tick, on_market_fact, on_refused_frame,
+)
 from tickpath.engine_state cimport engine_publish_state
-from tickpath.market.gate cimport GATE_EMPTY, GATE_GAP, GATE_SYNCING, Gate, GateLimits
+from tickpath.market.consolidated cimport ConsolidatedBook
+from tickpath.market.checksum cimport BookChecksum, checksum_init, checksum_matches
+from tickpath.market.gate cimport GATE_CHECKSUM, GATE_EMPTY, GATE_GAP, GATE_SYNCING, Gate, GateLimits
 from tickpath.shm.state_page cimport (
     STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER, STEP_ORDER, STEP_RECEIVE, STEP_RISK,
     STEP_SEND, STEP_SIGNAL, STEP_STRATEGY,
@@ -48,7 +52,7 @@ from tickpath.types cimport (
     MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
     REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED,
-    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE,
+    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_OK,
     TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BYBIT, VENUE_CCXT, VENUE_COINBASE, BarEvent, BookDelta,
     CancelEvent, CommandEvent, FillEvent, GapEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
     RefusalEvent, SignalEvent, TimerEvent, TradeEvent, likely, unlikely,
@@ -271,6 +275,8 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
         if unlikely(e.book_connections[instrument] != e.frame_connection) and not takes_over(e, book, <const BookDelta*>records):
             return skip_duplicate(e, <Slot*>records, count)
         result = book_apply(book, records, count)
+        if unlikely(book.checksum_seen) and (result == BOOK_APPLIED or result == BOOK_SYNCED):
+            result = prove_book(e, book, instrument, result)
         if likely(result == BOOK_APPLIED or result == BOOK_SYNCED):
             core_check(e, book.sides[SIDE_BIDS].level_count >= 0 and book.sides[SIDE_ASKS].level_count >= 0,
                        CORE_FAULT_BOOK_LEVELS)
@@ -290,6 +296,8 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
         e.totals.trades += 1
         e.signals[instrument].last_trade_ticks = (<const TradeEvent*>records).price_ticks
         e.signals[instrument].last_trade_lots = (<const TradeEvent*>records).qty_lots
+    if unlikely(e.consolidated_of[instrument] >= 0) and changes.top_changed:
+        consolidate(e, instrument, records.ts_venue_ns)
     return True
 
 
@@ -300,6 +308,17 @@ cdef bint skip_duplicate(EngineCore* e, Slot* records, int32_t count) noexcept n
         records[i].type = EV_NONE
     e.totals.duplicates += 1
     return False
+
+
+# The venue has said what the book must be now. 0 when it is not that.
+cdef int prove_book(EngineCore* e, Book* book, uint32_t instrument, int result) noexcept nogil:
+    if checksum_matches(&e.checksums[instrument], book, book.checksum):
+        e.totals.checksums_ok += 1
+        return result
+    e.totals.checksums_bad += 1
+    e.gates[instrument].lost_by = GATE_CHECKSUM
+    book_lose(book)
+    return BOOK_RESULT_INVALID
 
 
 # Numbered messages chain whichever socket brings them, the first copy wins and the book drops the rest. Those without a number
@@ -978,6 +997,7 @@ cdef class Engine:
         e.books = <Book*>calloc(MAX_INSTRUMENTS, sizeof(Book))
         e.gates = <Gate*>calloc(MAX_INSTRUMENTS, sizeof(Gate))
         e.trade_ids = <TradeIds*>calloc(MAX_INSTRUMENTS, sizeof(TradeIds))
+        e.checksums = <BookChecksum*>calloc(MAX_INSTRUMENTS, sizeof(BookChecksum))
         e.gate_limits = <GateLimits*>calloc(MAX_INSTRUMENTS, sizeof(GateLimits))
         e.tops = <Top*>calloc(MAX_INSTRUMENTS, sizeof(Top))
         e.signals = <SignalState*>calloc(MAX_INSTRUMENTS, sizeof(SignalState))
@@ -986,9 +1006,9 @@ cdef class Engine:
         e.account = <Position*>calloc(MAX_INSTRUMENTS, sizeof(Position))
         e.positions = <Position*>calloc(MAX_STRATEGIES * MAX_INSTRUMENTS, sizeof(Position))
         e.buffer = <EncodeBuffer*>calloc(1, sizeof(EncodeBuffer))
-        if (e.instruments == NULL or e.trade_ids == NULL or e.gates == NULL or e.gate_limits == NULL or e.books == NULL
-                or e.tops == NULL or e.signals == NULL or e.risk == NULL or e.orders == NULL or e.account == NULL
-                or e.positions == NULL or e.buffer == NULL):
+        if (e.instruments == NULL or e.trade_ids == NULL or e.checksums == NULL or e.gates == NULL or e.gate_limits == NULL
+                or e.books == NULL or e.tops == NULL or e.signals == NULL or e.risk == NULL or e.orders == NULL
+                or e.account == NULL or e.positions == NULL or e.buffer == NULL):
             raise MemoryError()
         prefix = client_order_prefix(spec["instance"], spec["epoch"]).encode()
         memcpy(e.id_prefix, <const char*>prefix, 12)
@@ -1024,6 +1044,7 @@ cdef class Engine:
         free(e.books)
         free(e.gates)
         free(e.gate_limits)
+        free(e.checksums)
         free(e.trade_ids)
         free(e.tops)
         free(e.signals)
@@ -1064,6 +1085,11 @@ cdef class Engine:
                                  f"found {item['venue_symbol']!r}")
             if book_init(&e.books[n], item["book_window_ticks"], rules) != 0:
                 raise MemoryError()
+            if checksum_init(&e.checksums[n], rules.checksum, &tick.grid, &lot.grid, rules.price_decimals,
+                             rules.qty_decimals) != STATUS_OK:
+                raise ValueError(f"{item['venue_symbol']}: expected price_decimals and qty_decimals of at least those of "
+                                 f"tick_size {item['tick_size']} and lot_size {item['lot_size']}, found "
+                                 f"{rules.price_decimals} and {rules.qty_decimals}")
             e.tops[n].bid_price_ticks = e.tops[n].ask_price_ticks = PRICE_TICKS_NONE
             e.tops[n].state = e.gates[n].state = BOOK_SYNCING
             e.gates[n].causes = GATE_SYNCING | GATE_EMPTY
@@ -1083,10 +1109,29 @@ cdef class Engine:
             e.risk.limits[n].qty_step_lots = item["qty_step_lots"]
             e.risk.limits[n].price_collar_e2_bps = item["price_collar_e2_bps"]
             e.risk.limits[n].max_open_orders = item["max_open_orders"]
+        self._build_consolidated(spec)
         e.risk.max_data_age_ns = spec["max_data_age_ns"]
         e.risk.max_orders_per_min = spec["max_orders_per_min"]
         if not 0 < e.risk.max_orders_per_min <= RATE_SLOTS:
             raise ValueError(f"max_orders_per_min: expected 1 to {RATE_SLOTS}, found {spec['max_orders_per_min']}")
+
+    def _build_consolidated(self, spec):
+        """Instruments that several venues quote: spec["consolidated"] is a list of lists of instrument numbers."""
+        cdef EngineCore* e = self.core
+        cdef ConsolidatedBook book
+        cdef int k, i
+        for i in range(MAX_INSTRUMENTS):
+            e.consolidated_of[i] = -1
+        groups = spec.get("consolidated", ())
+        if len(groups) > CONSOLIDATED_MAX:
+            raise ValueError(f"consolidated: expected at most {CONSOLIDATED_MAX} groups, found {len(groups)}")
+        for k, members in enumerate(groups):
+            book = ConsolidatedBook([(i, spec["instruments"][i]["tick_size"], spec["instruments"][i]["lot_size"])
+                                     for i in members], instrument=members[0])
+            e.consolidated[k] = book.c
+            for i in members:
+                e.consolidated_of[i] = k
+        e.consolidated_count = len(groups)
 
     def _build_strategies(self, spec):
         cdef EngineCore* e = self.core

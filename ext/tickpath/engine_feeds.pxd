@@ -22,6 +22,8 @@ cdef inline void gate_look(EngineCore* e, uint32_t instrument) noexcept nogil:
 
 # The causes have changed, or it stays crossed.
 cdef void gate_turn(EngineCore* e, uint32_t instrument, uint32_t causes) noexcept nogil
+# The best bid and offer over venues, where this instrument is one of several.
+cdef void consolidate(EngineCore* e, uint32_t instrument, int64_t ts_venue_ns) noexcept nogil
 # Every gate, as time goes by.
 cdef void gates_tick(EngineCore* e) noexcept nogil
 # A frame that gave no record.

@@ -2,9 +2,11 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
-from tickpath.engine cimport CONNECTIONS_MAX, publish
+from tickpath.engine cimport CONNECTIONS_MAX, publish, publish_two
 from tickpath.market.book cimport book_lose
+from tickpath.market.consolidated cimport Consolidated, MemberTop, consolidated_member_of, consolidated_on_top
 from tickpath.market.gate cimport GATE_GAP, GATE_SYNCING, Gate, gate_state_of
+from tickpath.signals.state cimport Top
 from tickpath.types cimport (
     BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, EV_FEED, EV_GAP, EV_HEALTH, EV_INSTRUMENT_STATUS, FEED_GAP, FEED_LOST,
     FEED_RESUBSCRIBED, FEED_SILENT, HEALTH_BOOK_STATE, HEALTH_FRAME_REFUSED, INSTRUMENT_NONE, MAX_VENUES, STATUS_IGNORED,
@@ -40,6 +42,23 @@ cdef void gate_turn(EngineCore* e, uint32_t instrument, uint32_t causes) noexcep
     g.state = <int>h.value
     e.tops[instrument].state = g.state
     publish(e, <const Slot*>&h)
+    if e.consolidated_of[instrument] >= 0:
+        consolidate(e, instrument, TS_NONE)
+
+
+cdef void consolidate(EngineCore* e, uint32_t instrument, int64_t ts_venue_ns) noexcept nogil:
+    cdef Consolidated* c = &e.consolidated[e.consolidated_of[instrument]]
+    cdef const Top* top = &e.tops[instrument]
+    cdef MemberTop member
+    member.bid_price_ticks = top.bid_price_ticks
+    member.bid_qty_lots = top.bid_qty_lots
+    member.ask_price_ticks = top.ask_price_ticks
+    member.ask_qty_lots = top.ask_qty_lots
+    member.ts_recv_ns = e.now_ns
+    member.ts_venue_ns = ts_venue_ns
+    member.good = e.gates[instrument].state == BOOK_GOOD
+    if consolidated_on_top(c, consolidated_member_of(c, instrument), &member):
+        publish_two(e, <const Slot*>&c.quote)
 
 
 cdef void gate_look_again(EngineCore* e, uint32_t instrument) noexcept nogil:

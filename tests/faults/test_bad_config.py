@@ -151,7 +151,7 @@ def test_percentage_above_one_is_refused_as_a_fraction(key):
         ("instruments.0.lot_size", '"0"', "decimal"),
         ("instruments.0.order_qty_step", '"0.0000015"', "multiple"),
         ("instruments.0.book_window_ticks", "5000", "power of two"),
-        ("instruments.0.venue_symbol", '"ABCDEFGHIJKLMNOPQ"', "16 bytes"),
+        ("instruments.0.venue_symbol", '"ABCDEFGHIJKLMNOPQRSTUVWXY"', "24 bytes"),
         ("storage.ring_slots", "100000", "power of two"),
         ("instance.core", "-2", "processor"),
         ("instance.seed", "-1", "2^32"),

@@ -8,8 +8,8 @@
 # Synchronisation is the venue's published one. A message applies to a book at first_update_id - 1 and takes it to
 # last_update_id (types.pxd, BookDelta, says what that is at each venue).
 #   BOOK_SYNC_REST    (Binance, "How to manage a local order book correctly"): messages that arrive before the snapshot are
-#                     kept; those with u <= lastUpdateId are dropped; the first applied one must have
-#                     U <= lastUpdateId + 1 <= u; from then on U must be the previous u + 1. Anything else is a gap.
+#                     kept; those with u <= lastUpdateId are dropped; each applied one must have U <= our last id + 1 <= u.
+#                     (The venue asks for U = previous u + 1; one that overlaps does no harm.) Anything else is a gap.
 #   BOOK_SYNC_STREAM  (Coinbase, Kraken, OKX, Bybit): a snapshot in the stream replaces the book, whenever it comes; what
 #                     comes before the first one is dropped; a message with ids must follow exactly, one without is proven
 #                     by the connection's own sequence (Coinbase) or by a checksum (Kraken, market/checksum.pxd).

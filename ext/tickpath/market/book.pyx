@@ -355,14 +355,13 @@ cdef int apply_diff(Book* b, const Slot* records, int32_t count) noexcept nogil:
     cdef const BookDelta* d = <const BookDelta*>records
     if unlikely(d.last_update_id <= b.last_update_id):
         return BOOK_DROPPED_OLD
-    if unlikely(d.first_update_id != b.last_update_id + 1):
-        # The first message behind a snapshot may straddle it; later ones must follow exactly.
-        if b.chained or d.first_update_id > b.last_update_id + 1:
-            b.gap_count += 1
-            b.gap_expected_id = b.last_update_id + 1
-            b.gap_found_id = d.first_update_id
-            b.state = BOOK_SYNCING
-            return BOOK_GAP
+    # One that begins before our place and ends behind it is as good: levels are quantities, not changes of them.
+    if unlikely(d.first_update_id > b.last_update_id + 1):
+        b.gap_count += 1
+        b.gap_expected_id = b.last_update_id + 1
+        b.gap_found_id = d.first_update_id
+        b.state = BOOK_SYNCING
+        return BOOK_GAP
     b.chained = 1
     set_levels(b, records, count)
     message_applied(b, d)
@@ -475,9 +474,11 @@ cdef int book_depth(const Book* b, int side, int64_t* price_ticks, int64_t* qty_
     cdef int64_t price = b.sides[side].best_ticks
     while n < depth and price != PRICE_TICKS_NONE:
         price_ticks[n] = price
-        qty_lots[n] = b.sides[side].qty_lots[price & b.mask]
+        qty_lots[n] = book_qty_at(b, side, price)
         n += 1
         price = book_next_level(b, side, price)
+        if unlikely(price == PRICE_TICKS_NONE and b.sides[side].far_count > 0):
+            price = book_next_far(b, side, price_ticks[n - 1])      # the window ends here, the book does not
     return n
 
 
@@ -573,7 +574,7 @@ cdef class OrderBook:
         return book_qty_at(&self.book, side, price_ticks)
 
     def depth(self, int levels=10):
-        """(bids, asks): int64 arrays of shape (n, 2), price_ticks and qty_lots, best first, n <= levels, in the window."""
+        """(bids, asks): int64 arrays of shape (n, 2), price_ticks and qty_lots, best first, n <= levels."""
         return self._depth_array(SIDE_BIDS, levels), self._depth_array(SIDE_ASKS, levels)
 
     cdef object _depth_array(self, int side, int levels):

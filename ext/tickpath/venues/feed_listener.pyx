@@ -7,7 +7,7 @@ readable bytes behind them (picows 2.3.1 keeps at least 256). A frame from here 
 from libc.stdint cimport int64_t, uint32_t
 
 from picows.picows cimport (
-    BINARY, CLOSE, CONTINUATION, INVALID_TEXT, MESSAGE_TOO_BIG, PROTOCOL_ERROR, TEXT, WSFrame, WSListener, WSTransport,
+    BINARY, CLOSE, CONTINUATION, INVALID_TEXT, MESSAGE_TOO_BIG, PROTOCOL_ERROR, WSFrame, WSListener, WSTransport,
 )
 from tickpath.clock cimport epoch_now_ns, mono_now_ns
 from tickpath.engine_state cimport engine_publish_state

@@ -239,7 +239,8 @@ def test_nothing_is_reported_as_ignored_when_only_enforced_limits_are_set(minima
 def test_every_other_limit_that_was_set_is_reported_as_ignored(minimal):
     enforced = {"limits.account.max_position_usd", "limits.account.max_order_size_usd", "limits.account.max_order_rate_per_min",
                 "limits.instrument.max_order_qty", "limits.instrument.max_open_orders", "limits.instrument.price_collar_bps",
-                "limits.max_data_age_ms"}
+                "limits.max_data_age_ms", *(f"limits.instrument.{k}" for k in (
+                    "max_spread_bps", "max_jump_bps", "jump_hold_ms", "max_crossed_ms"))}
     others = [row[0] for row in schema_rows() if row[0].startswith("limits.") and row[0] not in enforced]
     assert len(others) == 21
     for key in others:
@@ -271,18 +272,36 @@ def test_schema_explains_every_key_with_the_default_that_loading_gives(minimal):
     assert units["limits.max_data_age_ms"] == "ms"
 
 
-def test_one_venue_with_its_instruments_is_asked_for(minimal, written):
-    assert "$.venues: expected exactly one venue" in refusal(written("", "empty.toml"))
-    assert "$.venues: expected exactly one venue" in refusal(minimal, overrides=["venues.kraken.kind=capture:y"])
+def test_venues_with_their_instruments_are_asked_for(minimal, written):
+    assert "$.venues: expected 1 to 16 venues, found []" in refusal(written("", "empty.toml"))
+    assert "$.venues: expected at most one capture" in refusal(minimal, overrides=["venues.kraken.kind=capture:y"])
     text = refusal(minimal, overrides=["instruments.0.venue=kraken"])
     assert text == "--set: $.instruments[0].venue: expected one of ['binance'], found 'kraken'"
 
 
 @pytest.mark.parametrize("kind, text", [
-    ("binance_spot", "expected capture:<path> (this version plays captures), found 'binance_spot'"),
-    ("ccxt:gate", "expected capture:<path> (this version plays captures), found 'ccxt:gate'"),
-    ("nasdaq", "expected one of ['binance_spot', 'binance_usdm', 'coinbase', 'kraken', 'okx', 'bybit', 'ccxt:<id>', "
-               "'capture:<path>'], found 'nasdaq'"),
+    ("ccxt:gate", "expected a venue with a decoder of its own, or capture:<path> (this version has no ccxt feed), found 'ccxt:gate'"),
+    ("nasdaq", "expected one of ['binance_spot', 'binance_usdm', 'coinbase', 'kraken', 'okx', 'bybit', 'capture:<path>'], "
+               "found 'nasdaq'"),
+    ("coinbse", "'capture:<path>'] (did you mean ['coinbase']?), found 'coinbse'"),
 ])
 def test_venue_that_this_version_cannot_trade_is_refused_with_what_it_can(minimal, kind, text):
-    assert f"--set: $.venues.binance.kind: {text}" in refusal(minimal, overrides=[f"venues.binance.kind={kind}"])
+    found = refusal(minimal, overrides=[f"venues.binance.kind={kind}"])
+    assert found.startswith("--set: $.venues.binance.kind: expected ") and text in found
+
+
+@pytest.mark.parametrize("key, value, text", [
+    ("ws_url", "http://127.0.0.1:1", "expected a URL that begins with wss:// (or ws:// on loopback)"),
+    ("ws_url", "ws://stream.binance.com:9443", "expected wss:// (plain ws:// is for loopback only)"),
+    ("rest_url", "ftp://x", "expected a URL that begins with https:// (or http:// on loopback)"),
+    ("redundancy", "3", "expected 1 to 2"), ("depth", "0", "expected 1 to 10000"), ("channels", '["candles"]', "expected one of"),
+    ("reconnect_min_ms", "0", "expected 1 to 60000"),
+])
+def test_setting_of_a_live_venue_that_makes_no_sense_is_refused(minimal, key, value, text):
+    found = refusal(minimal, overrides=["venues.binance.kind=binance_spot", f"venues.binance.{key}={value}"])
+    assert f"$.venues.binance.{key}: {text}" in found
+
+
+def test_symbol_of_a_live_venue_needs_no_instrument_entry(minimal):
+    config = load(minimal, overrides=["venues.binance.kind=binance_spot", 'venues.binance.symbols=["BTC/USDT","ETH/USDT"]'])
+    assert config.venues["binance"].symbols == ["BTC/USDT", "ETH/USDT"]

@@ -1,0 +1,65 @@
+"""What captures say of their instruments: increments, decimals of the text, subscribed depth. Cold; by venue.
+
+`capture_facts(paths, kind)` reads whole captures with the venue's own `scan_facts` (venues/<venue>_facts.py). A symbol belongs to
+the connection that carried it: two connections may use one name for two instruments (Bybit: spot and linear), or carry the same
+one twice.
+"""
+from typing import NamedTuple
+
+from tickpath.capture import read_capture
+
+__all__ = ["CaptureFacts", "capture_facts"]
+
+
+class CaptureFacts(NamedTuple):
+    """One instrument of one connection.
+
+    tick_size, lot_size : decimal text.  price_decimals, qty_decimals : the most that the venue's own text has.
+    max_levels : levels a side of the subscribed book, 0 = not known.
+    """
+    tick_size: str
+    lot_size: str
+    price_decimals: int
+    qty_decimals: int
+    max_levels: int
+
+
+def _scanner(kind):
+    if kind in ("binance_spot", "binance_usdm"):
+        from tickpath.venues.binance_facts import scan_facts
+    elif kind == "coinbase":
+        from tickpath.venues.coinbase_facts import scan_facts
+    elif kind == "kraken":
+        from tickpath.venues.kraken_facts import scan_facts
+    elif kind == "okx":
+        from tickpath.venues.okx_facts import scan_facts
+    elif kind == "bybit":
+        from tickpath.venues.bybit_facts import scan_facts
+    else:
+        raise ValueError(f"kind: expected a venue with a decoder, found {kind!r}")
+    return scan_facts
+
+
+def capture_facts(paths, kind):
+    """{(connection, venue_symbol): CaptureFacts} of what the captures' sockets carried; connection "" where none is named.
+
+    Errors: ValueError for a venue without a decoder; CaptureError.
+    """
+    scan_facts = _scanner(kind)
+    facts, carried = {}, set()
+    for path in paths:
+        for frame in read_capture(path):
+            if frame.source == "ws":
+                frame = frame._replace(conn=frame.conn or "")
+                carried.add(frame.conn)
+            scan_facts(frame, facts)
+    found = {key: CaptureFacts(value.tick_size, value.lot_size, value.price_decimals, value.qty_decimals, value.max_levels)
+             for key, value in facts.items() if isinstance(key, tuple) and key[0] in carried}
+    return {key: _known(value) for key, value in sorted(found.items())}
+
+
+def _known(facts):
+    """Where no number was seen, the finest increment that every venue's numbers fit."""
+    tick = facts.tick_size if facts.tick_size not in ("0", "") else "0.00000001"
+    lot = facts.lot_size if facts.lot_size not in ("0", "") else "0.00000001"
+    return facts._replace(tick_size=tick, lot_size=lot)

@@ -99,7 +99,6 @@ class Book:
         self.instrument, self.symbol = instrument, symbol
         self.due_s = 0.0
         self.pause_s = FIRST_PAUSE_S
-        self.messages_seen = 0
 
 
 class Gateway:
@@ -132,9 +131,9 @@ class Gateway:
         for book in venue["books"]:
             row = rows[book.instrument]
             if not row["gate_causes"] & GateCause.GATE_SYNCING:
-                book.pause_s, book.messages_seen = FIRST_PAUSE_S, row["messages"]
-            # Diffs must flow before the snapshot is asked for, or it would be older than the first of them.
-            elif row["messages"] > book.messages_seen and time.monotonic() >= book.due_s:
+                book.pause_s = FIRST_PAUSE_S
+            # Diffs must flow before the snapshot is asked for: those that came meanwhile would be missing behind it.
+            elif row["pending_slots"] > 0 and time.monotonic() >= book.due_s:
                 waiting.append(book)
         random.shuffle(waiting)
         for book in waiting:

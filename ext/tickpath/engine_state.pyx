@@ -10,7 +10,7 @@ from tickpath.shm.state_page cimport (
 )
 from tickpath.trading.orders cimport ORDER_SLOTS, Order
 from tickpath.trading.positions cimport Position
-from tickpath.types cimport MAX_INSTRUMENTS
+from tickpath.types cimport BOOK_SYNCING, MAX_INSTRUMENTS
 
 
 cdef void engine_publish_state(EngineCore* e) noexcept nogil:
@@ -46,6 +46,7 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.messages = e.gates[i].messages
         s.good_messages = e.gates[i].good_messages
         s.book_gaps = b.gap_count
+        s.pending_slots = b.pending_count if b.state == BOOK_SYNCING else 0
         s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
         s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
         s.last_update_id = b.last_update_id

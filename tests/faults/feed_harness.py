@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from decimal import Decimal
 
 import numpy as np
@@ -44,17 +45,18 @@ class Simulator:
 class LiveRun:
     """`tickpath run` on the simulator, with a strategy that wants an order at every event of every instrument.
 
-    Parameters: simulator : Simulator.  venue : kind.  symbols : unified.  tmp_path : for state.  settings : of [venues.v].
+    Parameters: simulator : Simulator.  venue : kind.  symbols : unified.  tmp_path : for state.  qty_lots : of each order.  settings :
+    of [venues.v].
     """
 
-    def __init__(self, simulator, venue, symbols, tmp_path, name, *, ws_path="", limits="", **settings):
+    def __init__(self, simulator, venue, symbols, tmp_path, name, *, ws_path="", limits="", qty_lots=100_000, **settings):
         self.simulator, self.faults, self.name = simulator, simulator.faults, name
         urls = simulator.urls
         options = {"kind": venue, "ws_url": urls["ws_url"] + ws_path, "rest_url": urls["rest_url"], "symbols": symbols,
                    "ca_file": urls["ca_file"] or "", "silent_after_ms": 700, "ping_after_ms": 400, "reconnect_min_ms": 20,
                    "reconnect_max_ms": 300, "resync_after_ms": 150, **settings}
         strategies = "".join(f'[[strategies]]\nname = "s{n}"\nkind = "every_event"\ninstrument = "v:{symbol}"\n'
-                             f"[strategies.parameters]\norder_qty_lots = 1000\n" for n, symbol in enumerate(symbols[:16]))
+                             f"[strategies.parameters]\norder_qty_lots = {qty_lots}\n" for n, symbol in enumerate(symbols[:16]))
         config = tmp_path / f"{name}.toml"
         config.write_text(
             f'[instance]\nname = "{name}"\n[storage]\ndir = "{tmp_path / "state"}"\n[venues.v]\n'
@@ -132,8 +134,8 @@ class LiveRun:
     def orders(self, seq):
         return int((self.since(seq)["type"] == EventType.EV_INTENT).sum())
 
-    def agrees_with_truth(self, symbol, instrument=0):
-        """Does our best bid and offer equal the venue's, with the feed standing still?"""
+    def tops(self, symbol, instrument=0):
+        """(our best bid and ask, the venue's), each (price, qty), as the feed stands still."""
         info, row = self.page.info(), self.instruments()[instrument]
         truth = self.faults.truth(symbol)
         def text(ticks, grid):
@@ -142,13 +144,16 @@ class LiveRun:
         ours = [(text(row[f"{side}_price_ticks"][0], info["tick"][instrument]),
                  text(row[f"{side}_qty_lots"][0], info["lot"][instrument])) for side in ("bid", "ask")]
         theirs = [tuple(Decimal(str(v)) for v in truth[f"best_{side}"][:2]) for side in ("bid", "ask")]
-        return ours == theirs
+        return ours, theirs, (row["last_update_id"], truth["sequence"], BookState(row["book_state"]).name)
 
     def proven(self, symbol, instrument=0):
-        """Stop the feed, compare the top with the venue's truth, let it go on."""
+        """Stop the feed, compare the top with the venue's truth, let it go on. Shorter than the silence that closes the gate."""
         self.faults.pause()
         try:
-            until(lambda: self.agrees_with_truth(symbol, instrument), "our best bid and offer to be the venue's", 5)
+            end = time.monotonic() + 0.5
+            while (seen := self.tops(symbol, instrument))[0] != seen[1] and time.monotonic() < end:
+                time.sleep(0.02)
+            assert seen[0] == seen[1], f"expected the venue's best bid and offer, found another: {seen}"
         finally:
             self.faults.resume()
 

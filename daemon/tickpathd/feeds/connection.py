@@ -6,6 +6,8 @@ and lets the old one go only when the new one delivers. With redundancy it keeps
 copy of everything.
 """
 import asyncio
+import contextlib
+import logging
 import random
 import socket
 import ssl
@@ -15,6 +17,9 @@ from picows import WSAutoPingStrategy, WSError, WSMsgType, ws_connect
 
 from tickpath.types import BookState, FeedKind
 from tickpathd.feeds.protocol import ControlKind
+
+# What goes wrong on a socket is counted, journaled and said in our words, once per change of state.
+logging.getLogger("tickpathd.sockets").setLevel(logging.CRITICAL)
 
 CONNECT_TIMEOUT_S = 10.0
 SOCKETS_PER_LINE = 4              # ids of a line: two sockets at a time, and their successors
@@ -66,12 +71,13 @@ class FeedSocket:
         listener = line.feeds.new_listener(line.venue_slot, self.connection, self._on_control, self._on_closed)
         transport, _ = await asyncio.wait_for(
             ws_connect(lambda: listener, line.protocol.url(line.streams), ssl_context=line.feeds.tls(line),
-                       enable_auto_ping=True, auto_ping_idle_timeout=line.ping_after_s,
+                       enable_auto_ping=True, logger_name="tickpathd.sockets", auto_ping_idle_timeout=line.ping_after_s,
                        auto_ping_reply_timeout=line.ping_after_s,
                        auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE, max_frame_size=line.max_frame_bytes,
                        websocket_handshake_timeout=CONNECT_TIMEOUT_S), CONNECT_TIMEOUT_S * 1.5)
         self.listener = listener
         self.transport = transport
+        line.feeds.spawn(_ended(transport))
         line.feeds.event(FeedKind.FEED_CONNECTED, line, self.connection, detail=1 if line.is_first(self) else 2)
         await self._send_all(line.protocol.subscribe(line.streams))
         self.subscribed_s = time.monotonic()
@@ -298,6 +304,12 @@ class Line:
             self.feeds.spawn(owner.resubscribe(streams))
         else:
             owner.drop("a book must be synchronised again")
+
+
+async def _ended(transport):
+    """Take what picows says of a socket's end: the close code tells us the same (FeedSocket._on_closed)."""
+    with contextlib.suppress(Exception):
+        await transport.wait_disconnected()
 
 
 def _reason(error):

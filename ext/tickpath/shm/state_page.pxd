@@ -110,7 +110,7 @@ cdef struct StateInstrument:
     int64_t messages                  # of book and quotes …
     int64_t good_messages             # … and after which the gate was open
     int64_t book_gaps
-    int64_t book_checksums_bad
+    int64_t pending_slots             # records that wait for a snapshot: its diffs flow
     int64_t bid_levels
     int64_t ask_levels
     uint64_t last_update_id

@@ -209,7 +209,8 @@ cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* r
         if records.type == EV_BOOK_DELTA:
             book_prefetch(&e.books[records.instrument], records, count)
         ring_publish_slots(e.ring, records, count)
-        e.quote_update_id = head.last_update_id
+        # Coinbase numbers its connection, not its books: there the newest is what came last.
+        e.quote_update_id = head.last_update_id if likely(head.venue != VENUE_COINBASE) else 0
         e.totals.inputs += 1
         i = 0
         while i < count:
@@ -260,7 +261,7 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
     if records.type == EV_QUOTE:
         q = <const QuoteEvent*>records
         e.totals.quotes += 1
-        if likely(e.quote_update_id >= top.update_id):
+        if likely(e.quote_update_id >= top.update_id and (q.bid_qty_lots | q.ask_qty_lots) >= 0):    # sizes may be unknown
             changes.top_changed = (q.bid_price_ticks != top.bid_price_ticks or q.ask_price_ticks != top.ask_price_ticks
                                    or q.bid_qty_lots != top.bid_qty_lots or q.ask_qty_lots != top.ask_qty_lots)
             top.bid_price_ticks = q.bid_price_ticks

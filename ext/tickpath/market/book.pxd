@@ -22,7 +22,7 @@ from tickpath.types cimport PRICE_TICKS_NONE, BookDelta, Slot, likely, unlikely
 
 cdef enum: SIDE_BIDS = 0
 cdef enum: SIDE_ASKS = 1
-cdef enum: BOOK_FAR_LEVELS = 32768    # hash map slots a side, power of two; 3/4 of them may be used
+cdef enum: BOOK_FAR_LEVELS = 65536    # hash map slots a side, power of two; 3/4 may be used (Coinbase: 27,000 asks)
 cdef enum: BOOK_PENDING_SLOTS = 65536 # records kept while waiting for the snapshot
 
 cdef struct FarLevel:

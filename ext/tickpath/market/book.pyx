@@ -81,7 +81,7 @@ cdef void book_clear(Book* b) noexcept nogil:
 # ---- far levels: open addressing, linear probing, deletion by shifting back (no tombstones, so it never degrades)
 
 cdef inline uint64_t far_slot(int64_t price_ticks) noexcept nogil:
-    return (<uint64_t>price_ticks * 0x9E3779B97F4A7C15ULL) >> 49        # 15 bits = BOOK_FAR_LEVELS
+    return (<uint64_t>price_ticks * 0x9E3779B97F4A7C15ULL) >> 48        # 16 bits = BOOK_FAR_LEVELS
 
 
 cdef int64_t book_far_qty(const Book* b, int side, int64_t price_ticks) noexcept nogil:

@@ -4,6 +4,7 @@
 the connection that carried it: two connections may use one name for two instruments (Bybit: spot and linear), or carry the same
 one twice.
 """
+import importlib
 from typing import NamedTuple
 
 from tickpath.capture import read_capture
@@ -24,20 +25,8 @@ class CaptureFacts(NamedTuple):
     max_levels: int
 
 
-def _scanner(kind):
-    if kind in ("binance_spot", "binance_usdm"):
-        from tickpath.venues.binance_facts import scan_facts
-    elif kind == "coinbase":
-        from tickpath.venues.coinbase_facts import scan_facts
-    elif kind == "kraken":
-        from tickpath.venues.kraken_facts import scan_facts
-    elif kind == "okx":
-        from tickpath.venues.okx_facts import scan_facts
-    elif kind == "bybit":
-        from tickpath.venues.bybit_facts import scan_facts
-    else:
-        raise ValueError(f"kind: expected a venue with a decoder, found {kind!r}")
-    return scan_facts
+MODULES = {"binance_spot": "binance_facts", "binance_usdm": "binance_facts", "coinbase": "coinbase_facts",
+           "kraken": "kraken_facts", "okx": "okx_facts", "bybit": "bybit_facts"}
 
 
 def capture_facts(paths, kind):
@@ -45,14 +34,18 @@ def capture_facts(paths, kind):
 
     Errors: ValueError for a venue without a decoder; CaptureError.
     """
-    scan_facts = _scanner(kind)
+    if kind not in MODULES:
+        raise ValueError(f"kind: expected one of {list(MODULES)}, found {kind!r}")
+    venue = importlib.import_module(f"tickpath.venues.{MODULES[kind]}")
     facts, carried = {}, set()
     for path in paths:
         for frame in read_capture(path):
             if frame.source == "ws":
                 frame = frame._replace(conn=frame.conn or "")
                 carried.add(frame.conn)
-            scan_facts(frame, facts)
+            venue.scan_facts(frame, facts)
+    if hasattr(venue, "close_facts"):
+        facts = venue.close_facts(facts)
     found = {key: CaptureFacts(value.tick_size, value.lot_size, value.price_decimals, value.qty_decimals, value.max_levels)
              for key, value in facts.items() if isinstance(key, tuple) and key[0] in carried}
     return {key: _known(value) for key, value in sorted(found.items())}

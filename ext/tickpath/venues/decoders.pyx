@@ -6,9 +6,10 @@ from libc.string cimport memset
 from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.instruments cimport book_rules_of, instrument_add
-from tickpath.types cimport STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, Slot
+from tickpath.types cimport STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, VENUE_COINBASE, Slot
 from tickpath.venues.batch cimport BATCH_SLOTS, FRAME_PADDING
 from tickpath.venues.binance_decode cimport binance_decode, binance_decoder_free, binance_decoder_new
+from tickpath.venues.coinbase_decode cimport coinbase_decode, coinbase_decoder_free, coinbase_decoder_new
 
 import numpy as np
 
@@ -30,6 +31,10 @@ cdef int decoder_new(Decoder* d, uint8_t venue, uint8_t venue_slot, const Instru
         d.self = binance_decoder_new(venue, venue_slot, instruments, id_prefix, max_frame_bytes, use_scanner)
         d.decode = binance_decode
         d.free = binance_decoder_free
+    elif venue == VENUE_COINBASE:
+        d.self = coinbase_decoder_new(venue, venue_slot, instruments, max_frame_bytes, use_scanner)
+        d.decode = coinbase_decode
+        d.free = coinbase_decoder_free
     return 0 if d.self != NULL else -1
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from process_harness import ROOT, alive, children, until
 from tickpath.market.gate import GateCause
 from tickpath.shm.ring import EventReader, records
-from tickpath.shm.segment import list_segments
+from tickpath.shm.segment import SegmentError, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
 from tickpath.types import BookState, EventType, HealthKind
 from tickpath_sim.control import FaultClient
@@ -173,6 +173,9 @@ class LiveRun:
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
         self.process.communicate()
+        for segment in list_segments(self.name):
+            with contextlib.suppress(SegmentError):
+                reclaim_if_stale(self.name, segment.split(".", 2)[2])
 
 
 def closed_and_reopened(run, seq, instrument=0, seconds=8.0):

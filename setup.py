@@ -22,7 +22,7 @@ SANITIZE = os.environ.get("TICKPATH_SANITIZE", "")
 CPP_MODULES = {"venues/binance_decode.pyx", "venues/json_tape.pyx", "venues/coinbase_decode.pyx", "venues/kraken_decode.pyx",
                "venues/okx_decode.pyx", "venues/bybit_decode.pyx"}
 # Those of them that hold simdjson itself.
-SIMDJSON_MODULES = {"venues/binance_decode.pyx", "venues/json_tape.pyx"}
+SIMDJSON_MODULES = {"venues/json_tape.pyx"}
 NEEDS = re.compile(r'^\s*(?:from\s+(tickpath[\w.]*)\s+cimport|cimport\s+(tickpath[\w.]*))|cdef extern from "([\w.]+)"|'
                    r'^\s*#\s*include "([\w.]+)"', re.M)
 

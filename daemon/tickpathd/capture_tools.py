@@ -103,9 +103,10 @@ class ProvenBook:
         self.checksum = None
         if venue in CHECKSUMS:
             self.checksum = Checksum(CHECKSUMS[venue], facts.tick_size, facts.lot_size, facts.price_decimals, facts.qty_decimals)
-        self.ok = self.bad = self.too_old = 0
+        self.messages = self.ok = self.bad = self.too_old = 0
 
     def apply(self, slots):
+        self.messages += 1
         result = self.book.apply(slots)
         if result == BookResult.BOOK_SNAPSHOT_TOO_OLD:
             self.too_old += 1
@@ -135,13 +136,12 @@ class ProvenBook:
 def rebuild_books(venue, file, symbol=None, progress=None):
     """{name: {updates, checksums_ok, checksums_bad, gaps, crossed, best_bid, best_ask, bid_levels, ask_levels, state}}.
 
-    The name is the venue's symbol, and SYMBOL@CONNECTION where several recorded connections carry that name.
+    The name is the venue's symbol, and SYMBOL@CONNECTION where several recorded connections carry a book of that symbol.
     """
     source = CaptureDecoder(venue, file)
-    names = _names(source.facts)
-    wanted = {key: name for key, name in names.items() if symbol is None or _plain(symbol) in (_plain(key[1]), _plain(name))}
-    if not wanted and (symbol is not None or names):
-        raise ValueError(f"--symbol: expected one of {sorted(set(names.values()))}, found {symbol!r}")
+    wanted = [(conn, s) for conn, s in source.facts if symbol is None or _plain(s) == _plain(symbol.partition("@")[0])]
+    if not wanted and (symbol is not None or source.facts):
+        raise ValueError(f"--symbol: expected one of {sorted({s for _, s in source.facts})}, found {symbol!r}")
     books = {(conn, source.ids[conn][s]): ProvenBook(venue, source.facts[conn, s]) for conn, s in wanted}
     count = 0
     for _, conn, status, _, slots, _ in source.frames():
@@ -154,17 +154,30 @@ def rebuild_books(venue, file, symbol=None, progress=None):
             book = books.get((conn, int(message[0]["instrument"])))
             if book is not None:
                 book.apply(message)
-    return {name: books[conn, source.ids[conn][s]].report() for (conn, s), name in wanted.items()}
+    found = {(conn, s): books[conn, source.ids[conn][s]] for conn, s in wanted}
+    return {name: found[key].report() for key, name in _names(found).items()
+            if symbol is None or "@" not in symbol or symbol == name}
 
 
 def _plain(symbol):
     return symbol.replace("/", "").replace("-", "").replace("_", "").upper()
 
 
-def _names(facts):
-    """{(connection, symbol): name}."""
-    symbols = [symbol for _, symbol in facts]
-    return {(conn, symbol): symbol if symbols.count(symbol) == 1 else f"{symbol}@{conn}" for conn, symbol in facts}
+def _names(books):
+    """{(connection, symbol): name}: a symbol's trades and its book may come through different connections."""
+    with_book = {}
+    for (conn, symbol), book in books.items():
+        with_book.setdefault(symbol, [])
+        if book.messages:
+            with_book[symbol].append(conn)
+    names = {}
+    for conn, symbol in books:
+        carriers = with_book[symbol]
+        if not carriers:
+            carriers.append(conn)             # no book at all: one entry says so
+        if conn in carriers:
+            names[conn, symbol] = symbol if len(carriers) == 1 else f"{symbol}@{conn}"
+    return names
 
 
 def _book_messages(slots):

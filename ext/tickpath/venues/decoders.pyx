@@ -6,10 +6,17 @@ from libc.string cimport memset
 from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.instruments cimport book_rules_of, instrument_add
-from tickpath.types cimport STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, VENUE_COINBASE, Slot
+from tickpath.types cimport (
+    STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, VENUE_BYBIT, VENUE_COINBASE, VENUE_KRAKEN, VENUE_OKX, Slot,
+)
 from tickpath.venues.batch cimport BATCH_SLOTS, FRAME_PADDING
-from tickpath.venues.binance_decode cimport binance_decode, binance_decoder_free, binance_decoder_new
+from tickpath.venues.binance_decode cimport (
+    binance_decode, binance_decoder_free, binance_decoder_new, binance_futures_decode,
+)
+from tickpath.venues.bybit_decode cimport bybit_decode, bybit_decoder_free, bybit_decoder_new
 from tickpath.venues.coinbase_decode cimport coinbase_decode, coinbase_decoder_free, coinbase_decoder_new
+from tickpath.venues.kraken_decode cimport kraken_decode, kraken_decoder_free, kraken_decoder_new
+from tickpath.venues.okx_decode cimport okx_decode, okx_decoder_free, okx_decoder_new
 
 import numpy as np
 
@@ -29,12 +36,24 @@ cdef int decoder_new(Decoder* d, uint8_t venue, uint8_t venue_slot, const Instru
     d.venue = venue
     if venue == VENUE_BINANCE_SPOT or venue == VENUE_BINANCE_USDM:
         d.self = binance_decoder_new(venue, venue_slot, instruments, id_prefix, max_frame_bytes, use_scanner)
-        d.decode = binance_decode
+        d.decode = binance_decode if venue == VENUE_BINANCE_SPOT else binance_futures_decode
         d.free = binance_decoder_free
     elif venue == VENUE_COINBASE:
         d.self = coinbase_decoder_new(venue, venue_slot, instruments, max_frame_bytes, use_scanner)
         d.decode = coinbase_decode
         d.free = coinbase_decoder_free
+    elif venue == VENUE_KRAKEN:
+        d.self = kraken_decoder_new(venue, venue_slot, instruments, max_frame_bytes, use_scanner)
+        d.decode = kraken_decode
+        d.free = kraken_decoder_free
+    elif venue == VENUE_OKX:
+        d.self = okx_decoder_new(venue, venue_slot, instruments, max_frame_bytes, use_scanner)
+        d.decode = okx_decode
+        d.free = okx_decoder_free
+    elif venue == VENUE_BYBIT:
+        d.self = bybit_decoder_new(venue, venue_slot, instruments, max_frame_bytes, use_scanner)
+        d.decode = bybit_decode
+        d.free = bybit_decoder_free
     return 0 if d.self != NULL else -1
 
 

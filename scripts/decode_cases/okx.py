@@ -1,0 +1,122 @@
+"""OKX's messages for the decoder's benchmark: CASES, and what hand-written C (floors/decode_okx.c) must read in them.
+
+Workload: generated messages of four instruments in turn by chance, in the text of the recorded captures (numbered_book and bbo: in
+that of the documentation); numbers are drawn anew for each message, so that no branch can be learnt from the text. How many
+levels an update has, and how many digits a quantity, follows the captures.
+"""
+import json
+import random
+from decimal import Decimal
+
+__all__ = ["CASES", "FLOOR", "FLOOR_KINDS", "answer"]
+
+KIND = "okx"
+FLOOR = "decode_okx"
+BATCH = 16
+BYTES_A_CASE = 256 << 10
+FLOOR_KINDS = {"book": 0, "numbered_book": 1, "bbo": 2, "trade": 3, "ticker": 4, "snapshot": 5}
+# symbol: middle price in ticks, decimals of the tick, decimals of the lot.
+SYMBOLS = {"BTC-USDT": (302435, 1, 8), "BTC-USDT-SWAP": (302420, 1, 2), "UNI-USD-SWAP": (5123, 3, 0), "DHT-USDT": (759, 3, 6)}
+INSTRUMENTS = [(name, f"{10 ** -tick:.{tick}f}", f"{10 ** -lot:.{lot}f}") for name, (_, tick, lot) in SYMBOLS.items()]
+START_MS = 1_652_459_225_453
+
+
+def plain(number, decimals):
+    """As the venue writes it: no zeros at the end."""
+    text = f"{number:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
+
+
+def price(r, symbol, ticks=0):
+    middle, decimals, _ = SYMBOLS[symbol]
+    return plain((middle + ticks) * 10 ** -decimals, decimals)
+
+
+def qty(r, symbol):
+    decimals = r.choice((SYMBOLS[symbol][2], min(SYMBOLS[symbol][2], 2)))
+    return plain(min(r.lognormvariate(0 if decimals else 3, 2), 9_999_999) + 10 ** -decimals, decimals)
+
+
+def rows(r, symbol, sign, count, deleted=0.3):
+    place, result = 0, []
+    for _ in range(count):
+        place += r.randrange(1, 6)
+        gone = r.random() < deleted
+        result.append(f'["{price(r, symbol, sign * place)}","{0 if gone else qty(r, symbol)}","0",'
+                      f'"{0 if gone else max(1, int(r.lognormvariate(0.5, 1)))}"]')
+    return ",".join(result)
+
+
+def some(r):
+    """Levels of one side of an update."""
+    return min(60, int(r.lognormvariate(0.7, 1))) if r.random() < 0.8 else 0
+
+
+def book(r, i):
+    symbol = r.choice(list(SYMBOLS))
+    return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"update","data":[{{"asks":[{rows(r, symbol, 1, some(r))}],'
+            f'"bids":[{rows(r, symbol, -1, some(r))}],"ts":"{START_MS + i}","checksum":{r.randrange(-2 ** 31, 2 ** 31)}}}]}}')
+
+
+def numbered_book(r, i):
+    symbol = r.choice(list(SYMBOLS))
+    return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"update","data":[{{"asks":[{rows(r, symbol, 1, some(r))}],'
+            f'"bids":[{rows(r, symbol, -1, some(r))}],"ts":"{START_MS + i}","checksum":0,"seqId":{9_690_930_615 + 3 * i},'
+            f'"prevSeqId":{9_690_930_612 + 3 * i}}}]}}')
+
+
+def bbo(r, i):
+    symbol = r.choice(list(SYMBOLS))
+    return (f'{{"arg":{{"channel":"bbo-tbt","instId":"{symbol}"}},"data":[{{"asks":[{rows(r, symbol, 1, 1, 0)}],'
+            f'"bids":[{rows(r, symbol, -1, 1, 0)}],"ts":"{START_MS + i}","seqId":{9_690_930_615 + i}}}]}}')
+
+
+def trade(r, i):
+    symbol = r.choice(list(SYMBOLS))
+    return (f'{{"arg":{{"channel":"trades","instId":"{symbol}"}},"data":[{{"instId":"{symbol}","tradeId":"{130_639_474 + i}",'
+            f'"px":"{price(r, symbol, r.randrange(-90, 90))}","sz":"{qty(r, symbol)}","side":"{r.choice(("buy", "sell"))}",'
+            f'"ts":"{START_MS + i}"}}]}}')
+
+
+def ticker(r, i):
+    symbol = r.choice(list(SYMBOLS))
+    p = [price(r, symbol, r.randrange(-90, 90)) for _ in range(8)]
+    return (f'{{"arg":{{"channel":"tickers","instId":"{symbol}"}},"data":[{{"instType":"{"SWAP" if "SWAP" in symbol else "SPOT"}",'
+            f'"instId":"{symbol}","last":"{p[0]}","lastSz":"{qty(r, symbol)}","askPx":"{p[1]}","askSz":"{qty(r, symbol)}",'
+            f'"bidPx":"{p[2]}","bidSz":"{qty(r, symbol)}","open24h":"{p[3]}","high24h":"{p[4]}","low24h":"{p[5]}","sodUtc0":"{p[6]}",'
+            f'"sodUtc8":"{p[7]}","volCcy24h":"{plain(r.uniform(1e3, 1e7), 4)}","vol24h":"{r.randrange(10 ** 7)}","ts":"{START_MS + i}"}}]}}')
+
+
+def snapshot(r, i):
+    symbol = r.choice(list(SYMBOLS))
+    # No price may fall to 0.
+    count = min(400, SYMBOLS[symbol][0] // 6)
+    return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"snapshot","data":[{{"asks":[{rows(r, symbol, 1, count, 0)}],'
+            f'"bids":[{rows(r, symbol, -1, count, 0)}],"ts":"{START_MS + i}","checksum":{r.randrange(-2 ** 31, 2 ** 31)}}}]}}')
+
+
+def generated(name, make):
+    r, frames, total = random.Random(f"okx {name}"), [], 0
+    while total < BYTES_A_CASE or len(frames) < 2 * BATCH:
+        frames.append(make(r, len(frames)).encode())
+        total += len(frames[-1])
+    return frames[:len(frames) // BATCH * BATCH]
+
+
+# Name -> (frames, instruments); the frames of a case are of one kind, and the scanner takes all of them.
+CASES = {make.__name__: (generated(make.__name__, make), INSTRUMENTS) for make in (book, numbered_book, bbo, trade, ticker, snapshot)}
+
+
+def e8(text):
+    return int(Decimal(text).scaleb(8))
+
+
+def answer(name, frame):
+    """(values, levels) that the floor reads in a frame: values in its order, levels as (price, quantity) in units of 1e-8."""
+    (data,) = json.loads(frame)["data"]
+    if name == "trade":
+        return (int(data["tradeId"]), e8(data["px"]), e8(data["sz"]), data["side"] == "sell", int(data["ts"])), []
+    if name == "ticker":
+        return (*(e8(data[key]) for key in ("askPx", "askSz", "bidPx", "bidSz")), int(data["ts"])), []
+    return ((int(data["ts"]), data.get("checksum", 0), data.get("seqId", 0), data.get("prevSeqId", 0)),
+            [(e8(row[0]), e8(row[1])) for side in ("asks", "bids") for row in data[side]])

@@ -24,7 +24,11 @@ HOT_MODULES = {
     "trading/strategies/market_maker": set(),
     "trading/strategies/ema_cross": set(),
     "trading/strategies/every_event": set(),
-    "venues/binance_decode": {"binance_decoder_new", "binance_decoder_free"},
+    "venues/binance_decode": {"binance_decoder_new", "binance_decoder_free"}, "venues/binance_general": set(),
+    "venues/binance_sbe_decode": set(), "venues/coinbase_decode": {"coinbase_decoder_new", "coinbase_decoder_free"},
+    "venues/kraken_decode": {"kraken_decoder_new", "kraken_decoder_free"},
+    "venues/okx_decode": {"okx_decoder_new", "okx_decoder_free"},
+    "venues/bybit_decode": {"bybit_decoder_new", "bybit_decoder_free"},
     "venues/binance_encode": set(),
     "sim/venue": {"sim_new", "sim_free"},
     "session": set(),
@@ -44,7 +48,10 @@ MUST_FIND = {
     "trading/orders": "order_apply_report", "trading/risk": "risk_check", "trading/positions": "position_apply_fill",
     "trading/strategy": "ctx_submit", "trading/strategies/market_maker": "on_quote",
     "trading/strategies/ema_cross": "on_quote", "trading/strategies/every_event": "on_quote",
-    "venues/binance_decode": "binance_decode", "venues/binance_encode": "binance_encode_order",
+    "venues/binance_decode": "binance_decode", "venues/binance_general": "binance_general",
+    "venues/binance_sbe_decode": "binance_sbe_decode", "venues/coinbase_decode": "coinbase_decode",
+    "venues/kraken_decode": "kraken_decode", "venues/okx_decode": "okx_decode", "venues/bybit_decode": "bybit_decode",
+    "venues/binance_encode": "binance_encode_order",
     "sim/venue": "sim_on_market", "session": "_on_frame", "shm/ring": "_check_size", "shm/feed_lane": "feed_next",
     "shm/lane": "lane_repair", "shm/journal_guard": "journal_guard_look", "trading/commands": "command_judge",
     "outbox": "outbox_send",
@@ -86,7 +93,7 @@ def function_bodies(text):
         end = closing(text, match.end() - 1, "(", ")")
         rest = re.compile(r"\s*\{").match(text, end)
         line_start = text.rfind("\n", 0, match.start()) + 1
-        if rest is None or not re.match(r"(static|CYTHON_|int|void|struct|__pyx_t_)", text[line_start:]):
+        if rest is None or not re.match(r" *(static|CYTHON_|int|void|struct|__pyx_t_)", text[line_start:]):
             continue
         bodies[match.group(1)] = text[rest.end() - 1:closing(text, rest.end() - 1, "{", "}")]
     return bodies

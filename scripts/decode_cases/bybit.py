@@ -59,7 +59,8 @@ def some(r):
 
 
 def book_data(n, i, bids, asks):
-    return f'"data":{{"s":"{n.symbol}","b":[{bids}],"a":[{asks}],"u":{15_076_953 + i},"seq":{753_843_913_870 + 7 * i}}},"cts":{START_MS + 100 * i - 2}}}'
+    return (f'"data":{{"s":"{n.symbol}","b":[{bids}],"a":[{asks}],"u":{15_076_953 + i},"seq":{753_843_913_870 + 7 * i}}},'
+            f'"cts":{START_MS + 100 * i - 2}}}')
 
 
 def book(r, i):
@@ -85,16 +86,16 @@ def trade(r, i):
     at = START_MS + 3 * i
     return (f'{{"topic":"publicTrade.{n.symbol}","type":"snapshot","ts":{at + 1},"data":[{{"T":{at},"s":"{n.symbol}",'
             f'"S":"{r.choice(("Buy", "Sell"))}","v":"{n.qty()}","p":"{n.price(r.randrange(-90, 90))}",'
-            f'"L":"{r.choice(("PlusTick", "ZeroPlusTick", "MinusTick", "ZeroMinusTick"))}","i":"{uuid.UUID(int=r.getrandbits(128))}",'
-            f'"BT":false,"RPI":false,"seq":{753_843_954_913 + i}}}]}}')
+            f'"L":"{r.choice(("PlusTick", "ZeroPlusTick", "MinusTick", "ZeroMinusTick"))}",'
+            f'"i":"{uuid.UUID(int=r.getrandbits(128))}","BT":false,"RPI":false,"seq":{753_843_954_913 + i}}}]}}')
 
 
 def spot_trade(r, i):
     n = Numbers(r, SPOT)
     at = START_MS + 3 * i
-    return (f'{{"topic":"publicTrade.{n.symbol}","ts":{at + 1},"type":"snapshot","data":[{{"i":"{2_280_000_001_739_247_417 + i}","T":{at},'
-            f'"p":"{n.price(r.randrange(-90, 90))}","v":"{n.qty()}","S":"{r.choice(("Buy", "Sell"))}","seq":{178_477_362_706 + i},'
-            f'"s":"{n.symbol}","BT":false,"RPI":false}}]}}')
+    return (f'{{"topic":"publicTrade.{n.symbol}","ts":{at + 1},"type":"snapshot","data":[{{'
+            f'"i":"{2_280_000_001_739_247_417 + i}","T":{at},"p":"{n.price(r.randrange(-90, 90))}","v":"{n.qty()}",'
+            f'"S":"{r.choice(("Buy", "Sell"))}","seq":{178_477_362_706 + i},"s":"{n.symbol}","BT":false,"RPI":false}}]}}')
 
 
 def ticker(r, i):

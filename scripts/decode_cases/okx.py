@@ -1,7 +1,7 @@
 """OKX's messages for the decoder's benchmark: CASES, and what hand-written C (floors/decode_okx.c) must read in them.
 
-Workload: generated messages of four instruments in turn by chance, in the text of the recorded captures (numbered_book and bbo: in
-that of the documentation); numbers are drawn anew for each message, so that no branch can be learnt from the text. How many
+Workload: generated messages of four instruments in turn by chance, in the text of the recorded captures (numbered_book and bbo:
+in that of the documentation); numbers are drawn anew for each message, so that no branch can be learnt from the text. How many
 levels an update has, and how many digits a quantity, follows the captures.
 """
 import json
@@ -52,47 +52,50 @@ def some(r):
     return min(60, int(r.lognormvariate(0.7, 1))) if r.random() < 0.8 else 0
 
 
-def book(r, i):
+def push(symbol, channel, more, data):
+    return f'{{"arg":{{"channel":"{channel}","instId":"{symbol}"}},{more}"data":[{{{data}}}]}}'
+
+
+def book_push(r, i, channel, more, tail, counts=None, deleted=0.3):
     symbol = r.choice(list(SYMBOLS))
-    return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"update","data":[{{"asks":[{rows(r, symbol, 1, some(r))}],'
-            f'"bids":[{rows(r, symbol, -1, some(r))}],"ts":"{START_MS + i}","checksum":{r.randrange(-2 ** 31, 2 ** 31)}}}]}}')
+    asks, bids = (rows(r, symbol, sign, some(r) if counts is None else counts(symbol), deleted) for sign in (1, -1))
+    return push(symbol, channel, more, f'"asks":[{asks}],"bids":[{bids}],"ts":"{START_MS + i}"{tail}')
+
+
+def book(r, i):
+    return book_push(r, i, "books", '"action":"update",', f',"checksum":{r.randrange(-2 ** 31, 2 ** 31)}')
 
 
 def numbered_book(r, i):
-    symbol = r.choice(list(SYMBOLS))
-    return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"update","data":[{{"asks":[{rows(r, symbol, 1, some(r))}],'
-            f'"bids":[{rows(r, symbol, -1, some(r))}],"ts":"{START_MS + i}","checksum":0,"seqId":{9_690_930_615 + 3 * i},'
-            f'"prevSeqId":{9_690_930_612 + 3 * i}}}]}}')
+    last = 9_690_930_615 + 3 * i
+    return book_push(r, i, "books", '"action":"update",', f',"checksum":0,"seqId":{last},"prevSeqId":{last - 3}')
 
 
 def bbo(r, i):
-    symbol = r.choice(list(SYMBOLS))
-    return (f'{{"arg":{{"channel":"bbo-tbt","instId":"{symbol}"}},"data":[{{"asks":[{rows(r, symbol, 1, 1, 0)}],'
-            f'"bids":[{rows(r, symbol, -1, 1, 0)}],"ts":"{START_MS + i}","seqId":{9_690_930_615 + i}}}]}}')
+    return book_push(r, i, "bbo-tbt", "", f',"seqId":{9_690_930_615 + i}', lambda symbol: 1, 0)
+
+
+def snapshot(r, i):
+    # No price may fall to 0.
+    return book_push(r, i, "books", '"action":"snapshot",', f',"checksum":{r.randrange(-2 ** 31, 2 ** 31)}',
+                     lambda symbol: min(400, SYMBOLS[symbol][0] // 6), 0)
 
 
 def trade(r, i):
     symbol = r.choice(list(SYMBOLS))
-    return (f'{{"arg":{{"channel":"trades","instId":"{symbol}"}},"data":[{{"instId":"{symbol}","tradeId":"{130_639_474 + i}",'
-            f'"px":"{price(r, symbol, r.randrange(-90, 90))}","sz":"{qty(r, symbol)}","side":"{r.choice(("buy", "sell"))}",'
-            f'"ts":"{START_MS + i}"}}]}}')
+    return push(symbol, "trades", "", (
+        f'"instId":"{symbol}","tradeId":"{130_639_474 + i}","px":"{price(r, symbol, r.randrange(-90, 90))}",'
+        f'"sz":"{qty(r, symbol)}","side":"{r.choice(("buy", "sell"))}","ts":"{START_MS + i}"'))
 
 
 def ticker(r, i):
     symbol = r.choice(list(SYMBOLS))
     p = [price(r, symbol, r.randrange(-90, 90)) for _ in range(8)]
-    return (f'{{"arg":{{"channel":"tickers","instId":"{symbol}"}},"data":[{{"instType":"{"SWAP" if "SWAP" in symbol else "SPOT"}",'
-            f'"instId":"{symbol}","last":"{p[0]}","lastSz":"{qty(r, symbol)}","askPx":"{p[1]}","askSz":"{qty(r, symbol)}",'
-            f'"bidPx":"{p[2]}","bidSz":"{qty(r, symbol)}","open24h":"{p[3]}","high24h":"{p[4]}","low24h":"{p[5]}","sodUtc0":"{p[6]}",'
-            f'"sodUtc8":"{p[7]}","volCcy24h":"{plain(r.uniform(1e3, 1e7), 4)}","vol24h":"{r.randrange(10 ** 7)}","ts":"{START_MS + i}"}}]}}')
-
-
-def snapshot(r, i):
-    symbol = r.choice(list(SYMBOLS))
-    # No price may fall to 0.
-    count = min(400, SYMBOLS[symbol][0] // 6)
-    return (f'{{"arg":{{"channel":"books","instId":"{symbol}"}},"action":"snapshot","data":[{{"asks":[{rows(r, symbol, 1, count, 0)}],'
-            f'"bids":[{rows(r, symbol, -1, count, 0)}],"ts":"{START_MS + i}","checksum":{r.randrange(-2 ** 31, 2 ** 31)}}}]}}')
+    return push(symbol, "tickers", "", (
+        f'"instType":"{"SWAP" if "SWAP" in symbol else "SPOT"}","instId":"{symbol}","last":"{p[0]}","lastSz":"{qty(r, symbol)}",'
+        f'"askPx":"{p[1]}","askSz":"{qty(r, symbol)}","bidPx":"{p[2]}","bidSz":"{qty(r, symbol)}","open24h":"{p[3]}",'
+        f'"high24h":"{p[4]}","low24h":"{p[5]}","sodUtc0":"{p[6]}","sodUtc8":"{p[7]}",'
+        f'"volCcy24h":"{plain(r.uniform(1e3, 1e7), 4)}","vol24h":"{r.randrange(10 ** 7)}","ts":"{START_MS + i}"'))
 
 
 def generated(name, make):
@@ -104,7 +107,8 @@ def generated(name, make):
 
 
 # Name -> (frames, instruments); the frames of a case are of one kind, and the scanner takes all of them.
-CASES = {make.__name__: (generated(make.__name__, make), INSTRUMENTS) for make in (book, numbered_book, bbo, trade, ticker, snapshot)}
+CASES = {make.__name__: (generated(make.__name__, make), INSTRUMENTS)
+         for make in (book, numbered_book, bbo, trade, ticker, snapshot)}
 
 
 def e8(text):

@@ -534,7 +534,7 @@ def test_unknown_symbol_is_counted_and_gives_no_record(bench, make, symbol):
         b'{"result":null,"id":1}',
         b'{"id":"x","status":200,"result":{}}',
         b'{"error":{"code":1}}',
-        text({"e": "kline", "E": 1, "s": "BTCUSDT", "k": {}}),
+        text({"e": "24hrTicker", "E": 1, "s": "BTCUSDT", "c": "61837.63000000"}),
     ],
 )
 def test_replies_to_requests_are_ignored_and_counted(bench, frame):

@@ -9,7 +9,8 @@ from process_harness import ROOT, until
 from tickpath.market.gate import GateCause
 
 CAPTURES = ROOT.parent / "shared" / "data" / "ws"
-RESYNC_S = 2.0
+# From the fault's end. Coinbase opens a stream with 46,000 levels, which the simulator takes its time to write.
+RESYNC_S = {"kraken": 2.0, "okx": 2.0, "bybit": 2.0, "coinbase": 6.0}
 VENUES = {
     "kraken": ("kraken/kraken_v2_book10_BTCUSD_20260719T1754.jsonl.gz", "BTC/USD", "BTC/USD", {"depth": 10}),
     "okx": ("okx/cryptofeed_OKX_20220513.jsonl.zst", "BTC/USDT", "BTC-USDT", {}),
@@ -52,7 +53,7 @@ def test_gate_closes_for_each_fault_and_opens_again_on_good_data(venue, tmp_path
             gates = closed_and_reopened(run, mark)
             assert any(causes & cause for _, _, causes, _ in gates), (fault, gates)
             assert run.orders_while_closed(mark) == 0, fault
-            assert closed_s(gates) < RESYNC_S + options.get("seconds", 0), (fault, gates)
+            assert closed_s(gates) < RESYNC_S[venue] + options.get("seconds", 0), (fault, gates)
             run.proven(venue_symbol)
         for fault, options in HARMLESS[venue]:
             run.until_good()

@@ -17,7 +17,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FUZZ_DIR = ROOT / "var" / "fuzz"
 MODULES = (
-    "types", "decimal", "market.instruments", "venues.batch", "venues.binance_decode",
+    "types", "clock", "decimal", "market.instruments", "venues.batch", "venues.json_tape", "venues.binance_decode",
+    "venues.binance_general", "venues.binance_sbe_decode", "venues.coinbase_decode", "venues.kraken_decode", "venues.okx_decode",
+    "venues.bybit_decode", "venues.decoders",
     "shm.words", "shm.histogram", "shm.ring", "shm.state_page", "shm.feed_lane", "shm.journal_fast",
 )
 COVERAGE_FLAG = "-fsanitize-coverage=trace-pc"

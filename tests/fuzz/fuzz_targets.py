@@ -6,9 +6,11 @@
 """
 import importlib
 
-TARGETS = ("decoder", "journal", "segment", "config")
+TARGETS = ("decoder", "binance_usdm_decode", "coinbase_decode", "kraken_decode", "okx_decode", "bybit_decode", "journal",
+           "segment", "config")
 # Seconds that one input may take, on a machine with other work.
-TIMEOUTS_S = {"decoder": 5, "journal": 10, "segment": 5, "config": 10, "planted": 5}
+TIMEOUTS_S = {"decoder": 5, "binance_usdm_decode": 5, "coinbase_decode": 5, "kraken_decode": 5, "okx_decode": 5,
+              "bybit_decode": 5, "journal": 10, "segment": 5, "config": 10, "planted": 5}
 
 
 def load_target(name):

@@ -437,9 +437,10 @@ cdef int apply_stream(Book* b, const Slot* records, int32_t count) noexcept nogi
         b.dropped_unsynced += 1
         return BOOK_DROPPED_UNSYNCED
     if d.last_update_id != 0:
-        # A reset at the venue (OKX, maintenance) chains like any other message, to an id that is smaller.
+        # A reset at the venue (OKX, maintenance) chains like any other message, to an id that is smaller: one that does not
+        # chain is no old message.
         if unlikely(d.first_update_id != b.last_update_id + 1):
-            if d.last_update_id <= b.last_update_id:
+            if d.last_update_id <= b.last_update_id and d.first_update_id <= d.last_update_id + 1:
                 return BOOK_DROPPED_OLD
             b.gap_count += 1
             b.gap_expected_id = b.last_update_id + 1

@@ -1,8 +1,8 @@
 # The scanner's part for Binance futures (USD-M, and COIN-M with its "ps" field): exact text, exact key order; 0 on any
 # surprise, and then the general way decides. Hot; C++ only; included by binance_decode. See binance_scan.pxd's head.
 #
-# Its numbers have as many decimals as the instrument wants, or none, so that a number is read in one piece of 16 bytes
-# whose point is shifted out.
+# Its numbers have as many decimals as the instrument wants, or none: a number is read in one piece of 16 bytes, whose point a
+# shuffle takes out.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tickpath.decimal cimport Grid, ctz64, quote_mask
@@ -14,7 +14,9 @@ from tickpath.types cimport (
 from tickpath.venues.batch cimport (
     MESSAGE_BOOK_DELTA, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE, DecodeBatch, FrameView, batch_close_book, slot_open,
 )
-from tickpath.venues.binance_scan cimport closes, message_start, scan_level_general, snapshot_instrument, stream_name
+from tickpath.venues.binance_scan cimport (
+    closes, message_start, scan_level_general, snapshot_instrument, stream_name,
+)
 from tickpath.venues.binance_state cimport LEVELS_MAX, BinanceDecoder, binance_time_ns
 from tickpath.venues.scan cimport (
     AT, LEN, decimal_scanner, scan_bool, scan_decimal_general, scan_symbol, scan_uint, skip_name,
@@ -22,7 +24,7 @@ from tickpath.venues.scan cimport (
 
 cdef extern from *:
     """
-    /* row[d][n]: the shuffle that puts the digits of text of n bytes with d decimals at the right end of 16, without the point. */
+    /* row[d][n]: the shuffle that puts the digits of text of n bytes with d decimals at the right end of 16, without its point */
     struct alignas(16) TpAlign { unsigned char row[9][17][16]; };
     constexpr TpAlign tp_make_align(void) {
       TpAlign align = {};
@@ -46,7 +48,8 @@ cdef extern from *:
       __m128i over = _mm_subs_epu8(v, TP_OF16(nine));
       uint64_t quotient = tp_rotate_right(tp_join_eights(tp_two_eights(v)) * tp_pow10[8 - d] * g->inverse, g->shift);
       *units = (int64_t)quotient;
-      return TP_LIKELY(_mm_testz_si128(over, over) & ((d == 0) | (p[n - behind] == '.'))) && TP_LIKELY(quotient <= g->quotient_max);
+      int plain = _mm_testz_si128(over, over) & ((d == 0) | (p[n - behind] == '.'));
+      return TP_LIKELY(plain) && TP_LIKELY(quotient <= g->quotient_max);
     }
     /* How many decimals text of n bytes has; 9 where it has more, or no digit behind its point. */
     TP_INLINE unsigned tp_decimals(const char *p, unsigned n) {
@@ -253,8 +256,10 @@ cdef inline const char* scan_futures_levels(BinanceDecoder* d, const char* p, co
         quotes &= quotes - 1
         quotes &= quotes - 1
         row_bytes = ctz64(quotes | <uint64_t>1 << 32)
-        if (likely(fixed_short(p, price_bytes, price_decimals, &item.price_grid, &b.price_ticks)) and likely(AT(p + price_bytes, "\",\""))
-                and likely(fixed_short(p + price_bytes + 3, row_bytes - price_bytes - 3, qty_decimals, &item.qty_grid, &b.qty_lots))):
+        if (likely(fixed_short(p, price_bytes, price_decimals, &item.price_grid, &b.price_ticks))
+                and likely(AT(p + price_bytes, "\",\""))
+                and likely(fixed_short(p + price_bytes + 3, row_bytes - price_bytes - 3, qty_decimals, &item.qty_grid,
+                                       &b.qty_lots))):
             p += row_bytes
         else:
             p = scan_level_general(p, item, b)

@@ -62,7 +62,8 @@ static inline int put_elements(JsonTape *t, ondemand::array array, int depth) {
 }
 
 static int put(JsonTape *t, ondemand::value v, std::string_view key, int depth) {
-  if (t->count == t->capacity || depth > DEPTH_MAX) return TOO_LARGE;
+  if (depth > DEPTH_MAX) return MALFORMED;
+  if (t->count == t->capacity) return TOO_LARGE;
   uint32_t index = t->count++;
   JsonNode *n = &t->nodes[index];
   n->key = key.data();

@@ -38,7 +38,7 @@ cdef void json_tape_free(JsonTape* t) noexcept nogil
 # counts would be a guess.
 cdef inline uint32_t json_get(const JsonNode* nodes, uint32_t at, const char* key, uint32_t key_size) noexcept nogil:
     cdef uint32_t i = at + 1, found = JSON_ABSENT
-    if nodes[at].type != b'{':
+    if at == JSON_DUPLICATE or nodes[at].type != b'{':
         return JSON_ABSENT
     while i < nodes[at].next:
         if nodes[i].key_size == key_size and memcmp(nodes[i].key, key, key_size) == 0:
@@ -51,7 +51,7 @@ cdef inline uint32_t json_get(const JsonNode* nodes, uint32_t at, const char* ke
 # The n-th element (from 0) of the array at `at`, or JSON_ABSENT.
 cdef inline uint32_t json_at(const JsonNode* nodes, uint32_t at, uint32_t n) noexcept nogil:
     cdef uint32_t i = at + 1
-    if nodes[at].type != b'[':
+    if at == JSON_DUPLICATE or nodes[at].type != b'[':
         return JSON_ABSENT
     while i < nodes[at].next:
         if n == 0:

@@ -107,7 +107,7 @@ class Run:
         feed was begun nothing is in it. What another run left is not ours to remove."""
         if self.engine is None:
             return
-        drained = self.journal is None or self.journal.process.poll() == 0
+        drained = (self.feeder is None and self.gateway is None) or self.journal.process.poll() == 0
         for name in list_segments(self.name):
             kind = name.split(".", 2)[2]
             if drained or kind != "ring":

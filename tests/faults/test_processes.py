@@ -253,6 +253,6 @@ def test_json_output_is_one_object_with_the_promised_keys(start):
 
 def test_runs_at_full_speed_end_with_zero_every_time(start):
     # The feeder ends by itself just when the supervisor tells it to end: neither may call that a failure.
-    for turn in range(12):
+    for turn in range(6):
         code, _, err = start("venues.binance.pace=fast", name=f"proc{os.getpid()}t{turn}").end()
         assert code == DONE, f"run {turn}: {err}"

@@ -1,4 +1,4 @@
-"""One frame through both readers of a venue's decoder, in memory of exactly its size: a read past the padding is seen.
+"""One frame through both readers of the Binance decoder, in memory of exactly its size: a read past the padding is seen.
 
 `ExactDecoder.check` holds the oracle that C code can hold: see its docstring.
 """
@@ -7,11 +7,11 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.instruments cimport InstrumentTable, book_rules_of, instrument_add
-from tickpath.types cimport STATUS_IGNORED, STATUS_OK, Slot
+from tickpath.types cimport STATUS_IGNORED, STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, Slot
 from tickpath.venues.batch cimport BATCH_SLOTS, FRAME_PADDING, DecodeBatch, FrameView
-from tickpath.venues.decoders cimport Decoder, decoder_free, decoder_new
-
-from tickpath.venues.decoders import KINDS
+from tickpath.venues.binance_decode cimport (
+    binance_decode, binance_decoder_free, binance_decoder_new, binance_futures_decode,
+)
 
 
 # The least bytes of a frame that give a slot: ["1","1"],
@@ -22,18 +22,19 @@ cdef class ExactDecoder:
     """Two decoders, scanner on and off, over one instrument table.
 
     Parameters: instruments : list of (venue_symbol, tick_size, lot_size).  id_prefix : 12 bytes.
-                max_frame_bytes : larger frames are refused.  kind : the venue, one of KINDS.
+                max_frame_bytes : larger frames are refused.  kind : binance_spot or binance_usdm.
     """
     cdef InstrumentTable* table
-    cdef Decoder scanner
-    cdef Decoder general
+    cdef void* scanner
+    cdef void* general
+    cdef bint futures
     cdef DecodeBatch[2] batch
     cdef int64_t max_frame_bytes
 
     def __cinit__(self, instruments, bytes id_prefix, int64_t max_frame_bytes, kind="binance_spot"):
         cdef DecimalGrid tick, lot
         cdef bytes name
-        cdef uint8_t venue = KINDS[kind]
+        cdef uint8_t venue = VENUE_BINANCE_SPOT if kind == "binance_spot" else VENUE_BINANCE_USDM
         if len(id_prefix) != 12:
             raise ValueError(f"id_prefix: expected 12 bytes, found {len(id_prefix)}")
         self.max_frame_bytes = max_frame_bytes
@@ -46,8 +47,10 @@ cdef class ExactDecoder:
             if instrument_add(self.table, venue, 0, name, len(name), tick.grid, lot.grid, 0, 65536,
                               book_rules_of(venue, &tick.grid, &lot.grid)) < 0:
                 raise ValueError(f"instruments: expected a distinct symbol of 1 to 16 bytes, found {symbol!r}")
-        if (decoder_new(&self.scanner, venue, 0, self.table, id_prefix, max_frame_bytes, True) != 0
-                or decoder_new(&self.general, venue, 0, self.table, id_prefix, max_frame_bytes, False) != 0):
+        self.futures = kind != "binance_spot"
+        self.scanner = binance_decoder_new(venue, 0, self.table, id_prefix, max_frame_bytes, True)
+        self.general = binance_decoder_new(venue, 0, self.table, id_prefix, max_frame_bytes, False)
+        if self.scanner == NULL or self.general == NULL:
             raise MemoryError()
         self.batch[0].slots = <Slot*>malloc(BATCH_SLOTS * sizeof(Slot))
         self.batch[1].slots = <Slot*>malloc(BATCH_SLOTS * sizeof(Slot))
@@ -55,13 +58,15 @@ cdef class ExactDecoder:
             raise MemoryError()
 
     def __dealloc__(self):
-        decoder_free(&self.scanner)
-        decoder_free(&self.general)
+        if self.scanner != NULL:
+            binance_decoder_free(self.scanner)
+        if self.general != NULL:
+            binance_decoder_free(self.general)
         free(self.batch[0].slots)
         free(self.batch[1].slots)
         free(self.table)
 
-    cdef int _decode(self, Decoder* decoder, int n, const char* frame, Py_ssize_t size, int padding,
+    cdef int _decode(self, void* decoder, int n, const char* frame, Py_ssize_t size, int padding,
                      int fill, uint32_t hint) except -1:
         # `fill` stands in the slots beforehand, so that a field which nobody writes differs between two decodings.
         cdef FrameView view
@@ -79,7 +84,8 @@ cdef class ExactDecoder:
         view.instrument_hint = hint
         view.venue_slot = view.connection = 0
         with nogil:
-            status = decoder.decode(decoder.self, &view, &self.batch[n])
+            status = binance_futures_decode(decoder, &view, &self.batch[n]) if self.futures else \
+                binance_decode(decoder, &view, &self.batch[n])
         free(memory)
         return status
 
@@ -87,7 +93,7 @@ cdef class ExactDecoder:
         """(Status, slot count, taken by the scanner) of a frame. Raises AssertionError when the scanner and simdjson, or the
         same reader over other bytes behind the frame's end, differ in status or records; when a refused frame leaves a
         record; when the batch holds more than it can; when a record's field is not written."""
-        cdef int status = self._decode(&self.scanner, 0, frame, len(frame), 0, 0, hint)
+        cdef int status = self._decode(self.scanner, 0, frame, len(frame), 0, 0, hint)
         cdef int count = self.batch[0].count
         cdef bint by_scanner = self.batch[0].by_scanner
         cdef int other
@@ -99,7 +105,7 @@ cdef class ExactDecoder:
             raise AssertionError(f"records: expected some with STATUS_OK only, found {count} with status {status}")
         for who in range(3):
             # 0 simdjson; 1 the scanner and 2 simdjson over other bytes behind the frame.
-            other = self._decode(&self.scanner if who == 1 else &self.general, 1, frame, len(frame),
+            other = self._decode(self.scanner if who == 1 else self.general, 1, frame, len(frame),
                                  padding if who else 0, 0xFF, hint)
             reader = ("simdjson", "scanner over other padding", "simdjson over other padding")[who]
             if other != status:

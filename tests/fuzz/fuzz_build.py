@@ -18,9 +18,12 @@ ROOT = HERE.parent.parent
 FUZZ_DIR = ROOT / "var" / "fuzz"
 MODULES = (
     "types", "clock", "decimal", "market.instruments", "venues.batch", "venues.json_tape", "venues.binance_decode",
-    "venues.binance_general", "venues.binance_sbe_decode", "venues.coinbase_decode", "venues.kraken_decode", "venues.okx_decode",
-    "venues.bybit_decode", "venues.decoders",
+    "venues.binance_general", "venues.binance_sbe_decode",
     "shm.words", "shm.histogram", "shm.ring", "shm.state_page", "shm.feed_lane", "shm.journal_fast",
+)
+VENUE_MODULES = (
+    *(name for name in MODULES if not name.startswith("shm.")), "venues.coinbase_decode", "venues.kraken_decode",
+    "venues.okx_decode", "venues.bybit_decode", "venues.decoders",
 )
 COVERAGE_FLAG = "-fsanitize-coverage=trace-pc"
 SANITIZE = "address,undefined"
@@ -36,12 +39,18 @@ def compiler():
     return os.environ.get("CC", "gcc")
 
 
-def _inputs():
+def _modules(venues):
+    """(modules under test, the one that calls them) of a build."""
+    return (VENUE_MODULES, "exact_venue") if venues else (MODULES, "exact_frame")
+
+
+def _inputs(venues):
     """Files that a build depends on, sorted."""
     core = ROOT / "ext" / "tickpath"
-    wanted = {core / (name.replace(".", "/") + ".pyx") for name in MODULES}
+    modules, caller = _modules(venues)
+    wanted = {core / (name.replace(".", "/") + ".pyx") for name in modules}
     wanted |= {p for p in core.rglob("*") if p.suffix in (".pxd", ".h", ".hpp", ".cc")}
-    wanted |= {p for p in HERE.iterdir() if p.suffix in (".c", ".pyx")}
+    wanted |= {p for p in HERE.iterdir() if p.suffix == ".c"} | {HERE / f"{caller}.pyx"}
     return sorted(wanted | {ROOT / "setup.py"})
 
 
@@ -53,37 +62,38 @@ def _toolchain():
     return hashlib.blake2b(repr(settings).encode(), digest_size=8).hexdigest()
 
 
-def _fingerprint():
+def _fingerprint(venues):
     digest = hashlib.blake2b(_toolchain().encode(), digest_size=8)
-    for path in _inputs():
+    for path in _inputs(venues):
         data = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT)} {len(data)}\n".encode() + data)
     return digest.hexdigest()
 
 
-def instrumented_build():
-    """The directory of an up-to-date build; compiles what changed. Raises FuzzBuildError. Blocks: one build at a time."""
+def instrumented_build(venues=False):
+    """The directory of an up-to-date build, of all venues' decoders if asked for; compiles what changed. Raises FuzzBuildError.
+    Blocks: one build at a time."""
     FUZZ_DIR.mkdir(parents=True, exist_ok=True)
-    target = FUZZ_DIR / "build"
+    target = FUZZ_DIR / ("build-venues" if venues else "build")
     with open(FUZZ_DIR / "build.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done, toolchain = target / "done", target / "toolchain"
-        fingerprint = _fingerprint()
+        fingerprint = _fingerprint(venues)
         if not done.exists() or done.read_text() != fingerprint:
             # A build that was broken off may have left half a module that looks new.
             if not done.exists() or toolchain.read_text() != _toolchain():
                 shutil.rmtree(target, ignore_errors=True)
-            _sync_sources(target)
+            _sync_sources(target, venues)
             done.unlink(missing_ok=True)
-            _compile(target)
+            _compile(target, venues)
             toolchain.write_text(_toolchain())
             done.write_text(fingerprint)
         _sync(target, (ROOT / "ext" / "tickpath").rglob("*.py"))
         return target
 
 
-def _sync_sources(target):
-    wanted = _inputs()
+def _sync_sources(target, venues):
+    wanted = _inputs(venues)
     _sync(target, wanted)
     # A source that is gone must not be compiled any more.
     for copy in [*(target / "ext").rglob("*.pyx"), *(target / "ext").rglob("*.pxd")]:
@@ -102,13 +112,13 @@ def _sync(target, paths):
             copy.write_bytes(data)
 
 
-def _compile(target):
+def _compile(target, venues):
     sources = target / "tests" / "fuzz"
     shared = [compiler(), "-shared", "-fPIC", "-g1", "-Wall", "-Wextra"]
     _run([*shared, "-O2", f"-I{sysconfig.get_paths()['include']}", "-o", str(target / "coverage_map.so"),
           str(sources / "coverage_map.c")], target, {})
     _run([*shared, *FLAGS, "-o", str(target / "planted.so"), str(sources / "planted.c")], target, {})
-    _run([sys.executable, str(HERE / "fuzz_build.py"), str(target)], target,
+    _run([sys.executable, str(HERE / "fuzz_build.py"), str(target), *(["venues"] if venues else [])], target,
          {"TICKPATH_DEBUG": "1", "TICKPATH_SANITIZE": SANITIZE})
 
 
@@ -119,7 +129,7 @@ def _run(command, target, env):
         raise FuzzBuildError(f"{command[0]}: expected exit code 0, found {done.returncode}\n{done.stdout[-8000:]}")
 
 
-def _build_extensions(target):
+def _build_extensions(target, venues):
     """Runs in a process of its own: what setup.py describes, cut down to the modules under test."""
     import runpy
 
@@ -130,12 +140,13 @@ def _build_extensions(target):
     runpy.run_path(str(target / "setup.py"))
     setuptools.setup = real_setup
     found = {e.name: e for e in captured["ext_modules"]}
-    expected = {f"tickpath.{name}" for name in MODULES}
+    modules, caller = _modules(venues)
+    expected = {f"tickpath.{name}" for name in modules}
     if set(found) != expected:
         sys.exit(f"{target / 'setup.py'}: expected the modules {sorted(expected)}, found {sorted(found)}")
     decode = found["tickpath.venues.binance_decode"]
     extensions = [*found.values(), setuptools.Extension(
-        "exact_frame", ["tests/fuzz/exact_frame.pyx"], include_dirs=found["tickpath.types"].include_dirs,
+        caller, [f"tests/fuzz/{caller}.pyx"], include_dirs=found["tickpath.types"].include_dirs,
         extra_compile_args=list(found["tickpath.types"].extra_compile_args), extra_link_args=list(decode.extra_link_args))]
     for extension in extensions:
         extension.extra_compile_args.append(COVERAGE_FLAG)
@@ -155,4 +166,4 @@ def preload_libraries():
 
 
 if __name__ == "__main__":
-    _build_extensions(Path(sys.argv[1]))
+    _build_extensions(Path(sys.argv[1]), sys.argv[2:] == ["venues"])

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzz_build import FUZZ_DIR, HERE, ROOT, instrumented_build, preload_libraries
-from fuzz_targets import TARGETS, TIMEOUTS_S
+from fuzz_targets import TARGETS, TIMEOUTS_S, VENUE_TARGETS
 from fuzz_worker import STATE_BYTES, SharedState, input_name
 
 ASAN_OPTIONS = ("detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024:hard_rss_limit_mb=3072:"
@@ -61,7 +61,7 @@ class Fuzzer:
         self.corpus_dir = Path(work_dir) / "corpus" / target
         self.crash_dir = Path(work_dir) / "crashes" / target
         self.corpus_dir.mkdir(parents=True, exist_ok=True)
-        self.build = instrumented_build()
+        self.build = instrumented_build(target in VENUE_TARGETS)
         self._env = {
             **os.environ,
             "LD_PRELOAD": ":".join([*preload_libraries(), str(self.build / "coverage_map.so")]),

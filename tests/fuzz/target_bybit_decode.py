@@ -1,7 +1,7 @@
 """The Bybit decoder: scanner and tape must agree, a refused frame leaves nothing, nothing past the padding is read and what
-stands in the padding never matters (exact_frame.pyx). An input is one byte for the padding, then the frame. The seeds are written
+stands in the padding never matters (exact_venue.pyx). An input is one byte for the padding, then the frame. The seeds are written
 here in the text of the recorded capture, which stands under another licence, and of the documentation."""
-from exact_frame import ExactDecoder
+from exact_venue import ExactDecoder
 
 PREFIX = b"tpabc1234567"
 TRACE_PYTHON = False

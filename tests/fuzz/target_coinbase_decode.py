@@ -1,10 +1,10 @@
 """The Coinbase decoder: scanner and tape must agree, a refused frame leaves nothing, nothing past the padding is read and what
-stands in the padding never matters (exact_frame.pyx). An input is one byte for the padding, then the frame."""
+stands in the padding never matters (exact_venue.pyx). An input is one byte for the padding, then the frame."""
 import os
 from itertools import islice
 from pathlib import Path
 
-from exact_frame import ExactDecoder
+from exact_venue import ExactDecoder
 
 from tickpath.capture import read_capture
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from fuzz_build import compiler, instrumented_build
 from fuzz_driver import Fuzzer
-from fuzz_targets import TARGETS
+from fuzz_targets import TARGETS, VENUE_TARGETS
 
 BOUNDED_S = 8.0
 PLANTED_S = 60.0
@@ -76,8 +76,8 @@ def test_a_hundred_thousand_decoded_frames_leak_nothing(tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", TARGETS + VENUE_TARGETS)
 def test_long_fuzzing_finds_nothing(target, capsys):
-    seconds = float(os.environ.get("TICKPATH_FUZZ_SECONDS", "3600")) / len(TARGETS)
+    seconds = float(os.environ.get("TICKPATH_FUZZ_SECONDS", "3600")) / len(TARGETS + VENUE_TARGETS)
     result = run_and_show(Fuzzer(target), seconds, secrets.randbits(32), capsys)
     assert not result.findings, "\n\n".join(f.text for f in result.findings)

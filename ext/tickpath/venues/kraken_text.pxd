@@ -33,30 +33,42 @@ cdef extern from *:
     template <class G> static __attribute__((noinline)) const char *tp_units_general(const char *p, const G *g, int64_t *units) {
       return tp_scan_number(&p, g, units) ? p : NULL;
     }
+    /* The digits of a number around its point: how many are in front of it, and how long the number is. False when it has no
+       point, none in front or behind, more than `whole_max` in front, more than 15 bytes, or a leading zero. Each test that
+       hardly ever fails is a branch of its own, two instructions; a leading zero is not, for nobody can predict whether a
+       quantity is below one. */
+    TP_INLINE bool tp_around_point(const char *s, __m128i v, unsigned whole_max, unsigned *whole, unsigned *size) {
+      unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
+      *whole = (unsigned)__builtin_ctz(others);
+      *size = (unsigned)__builtin_ctz(others & (others - 1));
+      if (TP_UNLIKELY(*whole - 1 >= whole_max)) return false;
+      if (TP_UNLIKELY(s[*whole] != '.')) return false;
+      if (TP_UNLIKELY(*size - *whole < 2)) return false;
+      if (TP_UNLIKELY(*size > 15)) return false;
+      return TP_LIKELY(!((s[0] == '0') & (*whole != 1)));
+    }
     /* A decimal with 1 to 10 digits before its point, of up to 15 bytes, in units of the grid: both parts in one conversion.
        Zeros behind the eighth decimal are dropped (v1 sends nine decimals of pairs whose tick is 1e-8). */
     template <class G> TP_INLINE bool tp_scan_units(const char **p, const G *g, int64_t *units) {
       const char *s = *p;
+      unsigned whole, size;
       __m128i v = _mm_sub_epi8(tp_load16(s), TP_OF16(zero));
-      unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
-      unsigned whole = (unsigned)__builtin_ctz(others), size = (unsigned)__builtin_ctz(others & (others - 1));
-      unsigned used = size, decimals = size - whole - 1;
-      /* No branch of its own for a leading zero: whether a quantity is below one cannot be predicted. */
-      if (TP_LIKELY((whole - 1 <= 9u) & (size <= 15u) & (decimals - 1 <= 13u) & (g->fast != 0) & (s[whole & 15] == '.')
-                    & ((s[0] != '0') | (whole == 1)))) {
-        if (TP_UNLIKELY(decimals > 8)) {
+      if (TP_LIKELY(tp_around_point(s, v, 10, &whole, &size))) {
+        unsigned used = size, spare = 9 + whole - size;
+        if (TP_UNLIKELY(spare > 8)) {
           unsigned zeros = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128()));
           used = whole + 9;
           if ((zeros >> used | ~0u << (size - used)) != ~0u) return (*p = tp_units_general(s, g, units)) != NULL;
-          decimals = 8;
+          spare = 0;
         }
         v = _mm_shuffle_epi8(v, _mm_load_si128((const __m128i *)tp_drop_point.row[whole]));
         v = _mm_shuffle_epi8(v, _mm_loadu_si128((const __m128i *)(tp_right_align + used)));
-        uint64_t value = tp_join_eights(tp_two_eights(v)) * tp_pow10[8 - decimals];
+        uint64_t value = tp_join_eights(tp_two_eights(v)) * tp_pow10[spare];
         uint64_t quotient = tp_rotate_right(value * g->inverse, g->shift);
         *units = (int64_t)quotient;
         *p = s + size;
-        return TP_LIKELY(quotient <= g->quotient_max);
+        /* A grid without a fast division has 0 here, which only a number of zero passes. */
+        if (TP_LIKELY(quotient <= g->quotient_max)) return true;
       }
       return (*p = tp_units_general(s, g, units)) != NULL;
     }
@@ -68,8 +80,10 @@ cdef extern from *:
       uint64_t us = tp_join_eights(tp_two_eights(v));
       *ns = (int64_t)(us * 1000);
       *p = s + 17;
+      if (TP_UNLIKELY(digits != 0xFFFF)) return false;
+      if (TP_UNLIKELY(s[10] != '.')) return false;
       /* From 1973 to 2255; anything else is left to the general way. */
-      return TP_LIKELY((digits == 0xFFFF) & (s[10] == '.') & (us - 100000000000000ULL < 8900000000000000ULL));
+      return TP_LIKELY(us - 100000000000000ULL < 8900000000000000ULL);
     }
 
     /* The minute of the last time that was read, since its text hardly ever changes from one message to the next. */
@@ -93,7 +107,11 @@ cdef extern from *:
       unsigned digits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
       unsigned us = (unsigned)tp_two_eights(v);
       *ns = minute->ns + (int64_t)us * 1000;
-      return TP_LIKELY(((digits & 0xFF) == 0xFF) & (p[16] == ':') & (p[19] == '.') & (p[26] == 'Z') & (us < 61000000u));
+      if (TP_UNLIKELY((unsigned char)~digits != 0)) return false;
+      /* `:` and `.` on both sides of the seconds. */
+      if (TP_UNLIKELY((tp_load_u32(p + 16) & 0xFF0000FFu) != 0x2E00003Au)) return false;
+      if (TP_UNLIKELY(p[26] != 'Z')) return false;
+      return TP_LIKELY(us < 61000000u);
     }
     /* Any JSON number without an exponent, for a field nobody reads. */
     static __attribute__((noinline)) const char *tp_number_end(const char *s) {
@@ -109,11 +127,8 @@ cdef extern from *:
       int minus = **p == '-';
       TP_NO_BRANCH(minus);
       const char *s = *p + minus;
-      __m128i v = _mm_sub_epi8(tp_load16(s), TP_OF16(zero));
-      unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
-      unsigned whole = (unsigned)__builtin_ctz(others), size = (unsigned)__builtin_ctz(others & (others - 1));
-      if (TP_LIKELY((whole - 1 <= 13u) & (size <= 15u) & (size - whole > 1) & (s[whole & 15] == '.')
-                    & ((s[0] != '0') | (whole == 1)))) {
+      unsigned whole, size;
+      if (TP_LIKELY(tp_around_point(s, _mm_sub_epi8(tp_load16(s), TP_OF16(zero)), 13, &whole, &size))) {
         *p = s + size;
         return true;
       }
@@ -132,7 +147,8 @@ cdef extern from *:
       if (TP_UNLIKELY(tp_special_mask(s) & (last ^ (last - 1)))) return false;
       unsigned a = (unsigned)__builtin_ctz(first), b = (unsigned)__builtin_ctz(last);
       *p = s + b + 2;
-      return TP_LIKELY((s[a + 1] == ',') & (s[a + 2] == '"') & (s[b + 1] == ']'));
+      if (TP_UNLIKELY(s[a + 1] != ',') || TP_UNLIKELY(s[a + 2] != '"')) return false;
+      return TP_LIKELY(s[b + 1] == ']');
     }
     /* "buy" or "sell" with its closing quote: a side no predictor can learn. */
     TP_INLINE bool tp_scan_taker(const char **p, int *is_sell) {
@@ -141,7 +157,8 @@ cdef extern from *:
       unsigned text = tp_load_u32(*p);                         /* `buy"` or `sell` */
       *is_sell = sell;
       *p += 4 + sell;
-      return (text == 0x22797562u - (-(unsigned)sell & (0x22797562u - 0x6C6C6573u))) & ((*p)[-1] == '"');
+      if (TP_UNLIKELY((*p)[-1] != '"')) return false;
+      return TP_LIKELY(text == 0x22797562u - (-(unsigned)sell & (0x22797562u - 0x6C6C6573u)));
     }
     """
     ctypedef struct IsoMinute "TpIsoMinute":

@@ -298,11 +298,11 @@ def test_an_order_without_room_is_refused_counted_and_only_a_snapshot_ends_it():
 
 
 def test_a_ladder_without_room_for_the_price_loses_the_book():
-    # The far map of a side takes 24,576 levels.
-    book = opened([(0, 0, 10, 1)], order_capacity=32768, window_ticks=4096)
-    results = [book.apply(ADD, i, 1, 100_000 * i, 1, 100 + i) for i in range(1, 24_600)]
+    # The far map of a side takes 49,152 levels.
+    book = opened([(0, 0, 10, 1)], order_capacity=65536, window_ticks=4096)
+    results = [book.apply(ADD, i, 1, 100_000 * i, 1, 100 + i) for i in range(1, 49_200)]
     lost = results.index(L3Result.L3_OVERFLOW)
-    assert 24_570 < lost < 24_600 and set(results[:lost]) == {L3Result.L3_APPLIED}
+    assert 49_140 < lost < 49_200 and set(results[:lost]) == {L3Result.L3_APPLIED}
     assert not book.synced and book.l2.state == BookState.BOOK_SYNCING
 
 

@@ -23,7 +23,7 @@ from tickpath.shm.journal import (
     segment_file,
     segment_numbers,
 )
-from tickpath.types import LAYOUT_HASH, SLOT_COUNTS, SLOT_DTYPE, EventType
+from tickpath.types import LAYOUT_HASH, LAYOUT_VERSION, SLOT_COUNTS, SLOT_DTYPE, EventType
 
 CONFIG = json.dumps({"instance": {"name": "demo"}, "epoch": 12}).encode()
 MANY_EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -346,7 +346,7 @@ def rewrite_header(path, offset, data):
     (0, b"NOTAJRNL", "magic at offset 0: expected b'TICKPJNL', found b'NOTAJRNL'"),
     (8, struct.pack("<I", 1), "format version at offset 8: expected 2, found 1: written by another version"),
     (8, struct.pack("<I", 9), "format version at offset 8: expected 2, found 9: written by another version"),
-    (12, struct.pack("<I", 9), "layout version: expected 1, found 9"),
+    (12, struct.pack("<I", 9), "layout version: expected 2, found 9"),
     (16, struct.pack("<Q", 0xBAD), f"layout hash: expected {LAYOUT_HASH:016x}, found 0000000000000bad"),
     (64, bytes(16), "config.json: offset 0: expected hash 0{32} as in segment-000001.tpj"),
 ])
@@ -516,7 +516,7 @@ def test_missing_swapped_and_foreign_segments_are_damage(tmp_path):
     expect_damage("segment-000002.tpj: offset", {2: raw[2] + bytes(64)})
 
 
-HEADER_OF_SEGMENT_2 = struct.pack("<8sIIQI", b"TICKPJNL", 2, 1, LAYOUT_HASH, 2)
+HEADER_OF_SEGMENT_2 = struct.pack("<8sIIQI", b"TICKPJNL", 2, LAYOUT_VERSION, LAYOUT_HASH, 2)
 
 
 @pytest.mark.parametrize("rest", [

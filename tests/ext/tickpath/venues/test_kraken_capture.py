@@ -57,8 +57,9 @@ class PlainBook:
         pick = heapq.nlargest if side == "bids" else heapq.nsmallest
         return [self.sides[side][p] for p in pick(n, self.sides[side])]
 
-    def checksum(self):
-        return checksum(self.best("asks"), self.best("bids"))
+    def levels(self, tick, lot):
+        """As OrderBook.levels()."""
+        return tuple({int(p / tick): int(Decimal(q) / lot) for p, (_, q) in self.sides[side].items()} for side in ("bids", "asks"))
 
 
 def capture_facts(frames):
@@ -130,7 +131,7 @@ def test_every_frame_decodes_and_the_scanner_takes_the_market_data(shared_data, 
 def test_every_checksum_is_reproduced_and_every_book_equals_the_plain_one(shared_data, name, updates, books):
     facts = capture_facts(read_capture(shared_data(name)))
     decoders = decoders_of(facts)
-    plain, core, checked = {}, {}, 0
+    plain, core, grids, checked = {}, {}, {}, 0
     for frame in read_capture(shared_data(name)):
         decoder, symbols = decoders.get(frame.conn, (None, None))
         if decoder is None:
@@ -151,18 +152,32 @@ def test_every_checksum_is_reproduced_and_every_book_equals_the_plain_one(shared
         book = core[symbol]
         book.apply(slots)
         assert book.state == BookState.BOOK_GOOD and book.checksum == expected
-        tick, lot = Decimal(f.tick_size), Decimal(f.lot_size)
-        levels = book.levels()
-        assert levels == tuple({int(p / tick): int(Decimal(q) / lot) for p, (_, q) in plain[symbol].sides[side].items()}
-                               for side in ("bids", "asks"))
+        tick, lot = grids[symbol] = Decimal(f.tick_size), Decimal(f.lot_size)
+        own = plain[symbol]
+        ticks = {side: [int(Decimal(p) / tick) for p, _ in rows[side]] for side in rows}
+        for number, side in enumerate(("bids", "asks")):
+            kept = own.sides[side]
+            (best,) = own.best(side, 1)
+            assert (book.best_bid, book.best_ask)[number] == (int(Decimal(best[0]) / tick), int(Decimal(best[1]) / lot))
+            assert (book.bid_levels, book.ask_levels)[number] == len(kept)
+            for price_ticks in ticks[side]:
+                _, qty = kept.get(price_ticks * tick, (None, "0"))
+                assert book.qty_at(number, price_ticks) == int(Decimal(qty) / lot)
         if expected is not None:
             checked += 1
-            assert plain[symbol].checksum() == expected
+            top = own.best("asks"), own.best("bids")
+            assert checksum(*top) == expected
             # The same from the book's integers and the decimals of the text.
-            top = [(p, side[p]) for pick, side in ((heapq.nsmallest, levels[1]), (heapq.nlargest, levels[0]))
-                   for p in pick(CHECKSUM_LEVELS, side)]
-            scaled = [(int(p * tick.scaleb(f.price_decimals)), int(q * lot.scaleb(f.qty_decimals))) for p, q in top]
-            assert zlib.crc32("".join(f"{p}{q}" for p, q in scaled).encode()) == expected
+            text = ""
+            for number, side in ((1, top[0]), (0, top[1])):
+                for price, _ in side:
+                    price_ticks = int(Decimal(price) / tick)
+                    text += f"{int(price_ticks * tick.scaleb(f.price_decimals))}"
+                    text += f"{int(book.qty_at(number, price_ticks) * lot.scaleb(f.qty_decimals))}"
+            assert zlib.crc32(text.encode()) == expected
+        if checked % 50 == 0 or kind == MessageKind.MESSAGE_SNAPSHOT:
+            assert book.levels() == own.levels(tick, lot)
+    assert all(book.levels() == plain[s].levels(*grids[s]) for s, book in core.items())
     assert (checked, len(core)) == (updates, books)
     assert all(book.counters["crossed"] == 0 for book in core.values())
 

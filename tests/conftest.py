@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# The longest files: begun first, so that no worker is left with minutes of them when the other has nothing more to do.
+LONG_FILES = ("tests/fuzz/test_fuzz.py", "tests/faults/test_processes.py", "tests/faults/test_durability.py",
+              "tests/ext/tickpath/shm/test_stress.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG_FILES.index(name) if (name := item.nodeid.partition("::")[0]) in LONG_FILES
+               else len(LONG_FILES))
 
 
 @pytest.fixture(scope="session")

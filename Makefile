@@ -43,7 +43,7 @@ run: $(BUILT)
 	$(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast)
 
 test: $(BUILT)
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(BUILT)
 	$(BIN)/ruff check ext daemon research scripts tests examples setup.py

@@ -80,7 +80,9 @@ class Started:
 
     def trading(self, frames=200):
         """Wait until it trades: all processes there, frames handled, an order sent."""
-        self.pids = until(lambda: len(c := children(self.process.pid)) == 3 and c, "three processes")
+        # A child that has not begun its own program yet still bears its parent's name.
+        roles = {"engine_process", "journal_process", "feeder"}
+        self.pids = until(lambda: set(c := children(self.process.pid)) == roles and c, f"the processes {sorted(roles)}")
         until(lambda: self.totals()["frames"] >= frames and self.totals()["orders"] > 0, "frames and an order")
         return self
 

@@ -6,6 +6,7 @@ from tickpath.market import OrderBook
 from tickpath.market.book import BookResult
 from tickpath.market.checksum import Checksum
 from tickpath.market.instruments import ChecksumKind
+from tickpath.raw_capture import is_raw_capture, raw_summary
 from tickpath.types import BookState, EventType, Status
 from tickpath.venues.batch import MessageKind
 from tickpath.venues.capture_facts import capture_facts
@@ -19,6 +20,13 @@ CHECKSUMS = {"kraken": ChecksumKind.CHECKSUM_KRAKEN, "okx": ChecksumKind.CHECKSU
 NAMES = {MessageKind.MESSAGE_TRADE: "trades", MessageKind.MESSAGE_QUOTE: "quotes",
          MessageKind.MESSAGE_BOOK_DELTA: "book_deltas", MessageKind.MESSAGE_SNAPSHOT: "snapshots",
          MessageKind.MESSAGE_BAR: "bars"}
+
+
+def unfinished_recordings(file):
+    """A line for each recording among the files whose last block was never finished."""
+    for path in expand_capture(str(file)):
+        if is_raw_capture(path) and (torn := raw_summary(path).torn_bytes):
+            yield f"{path}: the recording was cut off: {torn} bytes of an unfinished block at its end are left out"
 
 
 class VenueError(ValueError):

@@ -194,11 +194,22 @@ def with_capture_errors(work):
         fail(FAILED, e)
 
 
+def warn_of_unfinished(file):
+    from tickpath.capture import CaptureError
+    from tickpathd.capture_tools import unfinished_recordings
+    try:
+        for line in unfinished_recordings(file):
+            print(f"tickpath: warning: {line}", file=sys.stderr)
+    except (CaptureError, OSError):
+        return                             # the command itself meets it, behind whatever is sound
+
+
 @app.command()
 def decode(file: Annotated[Path, typer.Argument(help="A capture file (or a quoted glob).")],
            venue: Annotated[str, typer.Option(help="binance_spot")], as_json: JsonOption = False):
     """Count what a capture holds."""
     from tickpathd.capture_tools import decode_counts
+    warn_of_unfinished(file)
     with progress_bar(Console(stderr=True).is_terminal and not as_json) as bar:
         task = bar.add_task("decoding", total=None)
         counts = with_capture_errors(
@@ -221,6 +232,7 @@ def book(file: Annotated[Path, typer.Argument(help="A capture file (or a quoted 
          symbol: Annotated[str | None, typer.Option(help="Only this one.")] = None, as_json: JsonOption = False):
     """Rebuild the books of a capture."""
     from tickpathd.capture_tools import rebuild_books
+    warn_of_unfinished(file)
     with progress_bar(Console(stderr=True).is_terminal and not as_json) as bar:
         task = bar.add_task("rebuilding", total=None)
         books = with_capture_errors(
@@ -335,6 +347,45 @@ def tap_record(output: Annotated[Path, typer.Option("--output", "-o", help="Dire
     else:
         gaps = f", {result['missed_slots']:,} slots missed in {len(result['gaps'])} gap(s)" if result["missed_slots"] else ""
         print(f"{result['records']:,} records in {result['output']} ({result['format']}){gaps}; ended by {result['ended_by']}")
+
+
+@app.command()
+def record(config: ConfigOption = None, set_: SetOption = None,
+           venue: Annotated[list[str] | None, typer.Option(help="Only this live venue of the configuration; repeatable.")] = None,
+           out: Annotated[Path | None, typer.Option(help="Directory (default: recordings/ beside the instance's runs).")] = None,
+           duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.")] = None,
+           segment_mb: Annotated[float, typer.Option(help="Size at which a raw file ends and the next begins, MiB.")] = 256.0,
+           segment_minutes: Annotated[float, typer.Option(help="Age at which it does.")] = 60.0,
+           as_json: JsonOption = False):
+    """Write what the live venues send to disk: frames as received, and the events decoded from them."""
+    from tickpath.shm.segment import SegmentError
+    from tickpathd.config import ConfigError
+    from tickpathd.recorder.recording import Recording, default_out, recording_config, say_on_stderr
+    from tickpathd.recorder.screen import Screen
+    from tickpathd.run_dir import RunError
+    for option, value in (("--duration", duration), ("--segment-mb", segment_mb), ("--segment-minutes", segment_minutes)):
+        positive(option, value)
+    settings = loaded_config(config, set_)
+    try:
+        wanted = recording_config(settings, venue or ())
+    except ConfigError as e:
+        fail(USAGE, e)
+    view = Screen(None if as_json else Console(stderr=True))
+    job = Recording(wanted, (out or default_out(settings)).resolve(), duration_s=duration, segment_mb=segment_mb,
+                    segment_minutes=segment_minutes, on_refresh=view.refresh, say=say_on_stderr)
+    try:
+        with view:
+            result = job.execute()
+    except (RunError, SegmentError) as e:
+        fail(FAILED, e)
+    if as_json:
+        emit(result)
+    else:
+        console = screen()
+        console.print(render.recording_summary(result, console.width), soft_wrap=True)
+    for problem in result["problems"]:
+        print(f"tickpath: {problem}", file=sys.stderr)
+    raise typer.Exit(FAILED if result["problems"] else DONE)
 
 
 def positive(option, value):

@@ -85,7 +85,10 @@ class EngineProcess:
         self.next_journal_look_s = 0.0
         self.session.watch_journal(None, **self.guard)
         self.busy = config.instance.poll == "busy"
-        self.feeds = Feeds(self.session, config, MAX_FRAME_BYTES) if self.live else None
+        self.feeds = self._new_feeds() if self.live else None
+
+    def _new_feeds(self):
+        return Feeds(self.session, self.config, MAX_FRAME_BYTES)
 
     def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
         segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)

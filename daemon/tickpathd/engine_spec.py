@@ -69,7 +69,7 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
         "max_orders_per_min": account.max_order_rate_per_min,
-        "venues": protocols, "consolidated": _consolidated(config),
+        "venues": protocols, "venue_names": list(config.venues), "consolidated": _consolidated(config),
         "instruments": instruments,
         "strategies": [{"name": s.name, "kind": s.kind, "parameters": dict(s.parameters), "instrument": ids[s.instrument]}
                        for s in config.strategies],

@@ -41,7 +41,8 @@ class Feeder:
         return next(iter(self.instruments.values())) if len(self.instruments) == 1 else NO_INSTRUMENT
 
     def write(self, frame):
-        return self.lane.try_write(frame.data, frame.ts_recv_ns, self.hint(frame), venue_slot=self.venue_slot)
+        return self.lane.try_write(frame.data, frame.ts_recv_ns, self.hint(frame), venue_slot=self.venue_slot,
+                                   connection=frame.connection)
 
     def wait_while(self, condition):
         while condition():

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from tickpath.shm.histogram import bucket_midpoints
 from tickpath.types import BookState, OrderState, TradingState
+from tickpathd.feed_report import ACCURACY_WANTED, accuracy_text, feed_rows
 
 STEPS = ("receive", "decode", "book", "signal", "strategy", "risk", "order", "encode", "send", "frame_to_order", "ack",
          "fill")
@@ -62,6 +63,57 @@ def market_table(info, instruments, totals):
                   qty_text(info, i, s["top_ask_lots"]), f"{s['bid_levels']}+{s['ask_levels']}",
                   price_text(info, i, s["last_trade_ticks"]))
     return t
+
+
+def accuracy_cell(accuracy):
+    """Red below what is wanted."""
+    low = accuracy is not None and accuracy < ACCURACY_WANTED
+    return Text(accuracy_text(accuracy), style="bold red" if low else "green" if accuracy is not None else "dim")
+
+
+def age_text(age_ms):
+    return "-" if age_ms is None else f"{age_ms:.0f} ms" if age_ms < 1000 else f"{age_ms / 1e3:,.0f} s"
+
+
+def bytes_text(count):
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1024
+    return f"{count:,.2f} GiB"
+
+
+def feeds_table(rows):
+    """`rows` as of feed_report.feed_rows."""
+    t = table("Feeds", "<venue", "<state", "frames", "errors", "messages", "accuracy", "gaps", "reconnects", "age")
+    for name, r in rows.items():
+        t.add_row(name, r["state"], f"{r['frames']:,}", f"{r['errors']:,}", f"{r['messages']:,}", accuracy_cell(r["accuracy"]),
+                  f"{r['gaps']:,}", f"{r['reconnects']:,}", age_text(r["age_ms"]))
+    return t
+
+
+def recording_table(rows, rates, width, title="Recording"):
+    """rows: of recorder.recording.Recording.rows().  rates: {venue: frames/s}, or None at the end.  width: of the console."""
+    cells = {name: {
+        "<venue": name, "<state": r["state"], "frames": f"{r['frames']:,}", "frames/s": f"{(rates or {}).get(name, 0):,.0f}",
+        "received": bytes_text(r["bytes_raw"]), "stored": bytes_text(r["bytes_stored"]),
+        "drops": Text(f"{r['dropped']:,}", style="bold red" if r["dropped"] else ""), "accuracy": accuracy_cell(r["accuracy"]),
+        "gaps": f"{r['gaps']:,}", "errors": f"{r['errors']:,}", "reconnects": f"{r['reconnects']:,}",
+        "age": age_text(r["age_ms"])} for name, r in rows.items()}
+    left_out = {"frames/s"} if rates is None else set()
+    if width < 110:
+        left_out |= {"received", "errors", "reconnects"} | ({"frames"} if rates is not None else set())
+    columns = [c for c in next(iter(cells.values()), {}) if c not in left_out]
+    t = table(title, *columns)
+    for row in cells.values():
+        t.add_row(*(row[c] for c in columns))
+    return t
+
+
+def recording_summary(result, width):
+    lines = [recording_table(result["feeds"], None, width)]
+    lines += [Text(path) for row in result["feeds"].values() for path in row["files"]]
+    return Group(*lines, Text(f"events       {result['events']}\nelapsed      {result['elapsed_s']} s"))
 
 
 def counts_table(totals):
@@ -120,7 +172,8 @@ def depth_table(info, index, state, levels=5):
 
 
 def summary(result):
-    parts = [counts_table(result["totals"]), market_table(result["info"], result["instruments"], result["totals"]),
+    parts = [counts_table(result["totals"]), feeds_table(result["feeds"]),
+             market_table(result["info"], result["instruments"], result["totals"]),
              orders_summary_table(result["totals"]), strategy_table(result["info"], result["strategies"]),
              pnl_table(result["pnl_detail"]), latency_table(result["latency"])]
     return Group(*parts)
@@ -152,7 +205,7 @@ def top_view(page, names, missed):
     strategies = [{"name": n, **s} for n, s in zip(info["strategies"], page.strategies(), strict=True)]
     parts = [Text(f"{names}   {TradingState(totals['trading_state']).name[8:]}   ring head {totals['last_seq']:,}   "
                   f"events {totals['events']:,}{'   stopped' if totals['stopped'] else ''}", style="bold"),
-             counts_table(totals), market_table(info, instruments, totals)]
+             counts_table(totals), feeds_table(feed_rows(info, totals, instruments)), market_table(info, instruments, totals)]
     parts += [depth_table(info, i, s) for i, s in enumerate(instruments[:1])]
     parts += [orders_summary_table(totals), strategy_table(info, strategies), open_orders_table(info, page.orders()),
               latency_table(page.latency())]

@@ -21,6 +21,7 @@ from tickpath.shm.journal import JournalError
 from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
 from tickpath.shm.words import load_word
+from tickpathd.feed_report import AccuracyWatch, feed_rows
 from tickpathd.feeds.feeds import is_live
 from tickpathd.instruments_at_start import with_instruments
 from tickpathd.recovery import drain_stale_ring
@@ -77,6 +78,7 @@ class Run:
         self.journal_restarts = 0
         self.journal_lost = False
         self.gateway_due_s = 0.0
+        self.accuracy = AccuracyWatch()
 
     def _on_signal(self, *_):
         self.stop_signals += 1
@@ -180,6 +182,7 @@ class Run:
             self.engine.wait(REFRESH_S)
             if self.on_refresh is not None:
                 self.on_refresh(self.page)
+            self._judge_feeds()
             late = end is not None and time.monotonic() > end
             if self.journal.process.poll() is not None and self.engine.process.poll() is None:
                 self._on_journal_ended(self.journal.process.returncode)
@@ -195,6 +198,12 @@ class Run:
             if self.stop_signals > 1:
                 self.problems.append("stopped at once by a second signal: open orders were not cancelled in order")
                 self.engine.kill()
+
+    def _judge_feeds(self, at_end=False):
+        rows = feed_rows(self.page.info(), self.page.totals(), self.page.instruments())
+        for line in self.accuracy.look(rows, at_end=at_end):
+            print(f"tickpath: {line}", file=sys.stderr, flush=True)
+        return rows
 
     def _on_journal_ended(self, code):
         if code < 0 and self.journal_restarts < JOURNAL_RESTARTS_MAX:
@@ -261,7 +270,7 @@ class Run:
             "journal_events": recorded["events"], "latency": self.page.latency(), "totals": totals,
             "strategies": [{"name": name, **s} for name, s in
                            zip(info["strategies"], self.page.strategies(), strict=True)],
-            "instruments": instruments, "info": info, "problems": self.problems,
+            "instruments": instruments, "info": info, "feeds": self._judge_feeds(at_end=True), "problems": self.problems,
         }
 
 

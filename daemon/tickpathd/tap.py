@@ -9,6 +9,7 @@ from tickpath.shm.ring import EventReader, records
 from tickpath.shm.state_page import StatePage
 from tickpath.types import DTYPES, EVENT_NAMES, PRICE_NONE, SLOT_COUNTS, TIME_NONE
 from tickpathd import render
+from tickpathd.feed_report import feed_rows
 
 HEADER_FIELDS = ("seq", "ts_recv_ns", "ts_venue_ns", "instrument", "type", "venue", "flags")
 CONTINUATION = 255
@@ -88,7 +89,8 @@ def line_of(event):
 def snapshot(instance):
     """What `tap top --json` prints: the state page as one dict."""
     page = StatePage.attach(instance)
-    return {"info": page.info(), "totals": page.totals(), "instruments": page.instruments(),
+    info, totals, instruments = page.info(), page.totals(), page.instruments()
+    return {"info": info, "totals": totals, "instruments": instruments, "feeds": feed_rows(info, totals, instruments),
             "strategies": page.strategies(), "orders": page.orders(), "latency": page.latency()}
 
 

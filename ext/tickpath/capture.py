@@ -1,7 +1,7 @@
 """Capture files: recorded frames of a venue, read one by one in the order in which they were received.
 
 What a file is follows from its content, never from its name: compression from the magic bytes (gzip, zstandard, lz4
-frame, xz, or none), the format from the first line:
+frame, xz, or none), then a recording of `tickpath record` from its own (raw_capture.py), any other format from the first line:
 
     A   <receive time, ns> <JSON frame>            1723161254087891268 {"stream":"btcusdt@bookTicker","data":{…}}
     B   JSON records {"t": …, "ts": seconds, …}    {"t":"recv","conn":"BINANCE.ws.1","ts":1633998512.0633569,"data":"…"}
@@ -30,6 +30,8 @@ from urllib.parse import parse_qs, urlsplit
 import lz4.frame
 import msgspec
 import zstandard
+
+from tickpath.raw_capture import RAW_MAGIC, read_raw
 
 __all__ = ["CaptureError", "CaptureFrame", "expand_capture", "infer_grids", "read_capture"]
 
@@ -77,6 +79,7 @@ class CaptureFrame(NamedTuple):
     source: str                   # "ws" or "rest"
     symbol_hint: str | None
     conn: str | None              # the recorder's name of the connection
+    connection: int = 0           # the socket's number in a recording of our own, as the engine had it
 
 
 class _Record(msgspec.Struct):
@@ -114,7 +117,11 @@ def read_capture(path):
     """
     try:
         with open(path, "rb") as file:
-            yield from _frames(path, _numbered_lines(path, _chunks(file)))
+            begin, chunks = _begin(path, _chunks(file))
+            if begin == RAW_MAGIC:
+                yield from read_raw(path, _whole(path, chunks))
+            else:
+                yield from _frames(path, _numbered_lines(path, chunks))
     except OSError as e:
         raise CaptureError(path, None, "a readable capture file", e.strerror or str(e)) from None
 
@@ -157,6 +164,24 @@ def _decompressed(file, name, new):
                 piece, decompressor, fresh = decompressor.unused_data or b"", new(), True
     if not fresh:
         raise _Damage(f"the rest of the {name} stream", f"the end of the file at byte {offset} (truncated)")
+
+
+def _begin(path, chunks):
+    """(the first bytes, as many as a recording's magic, and the same pieces from their beginning)."""
+    first = b""
+    try:
+        while len(first) < len(RAW_MAGIC) and (piece := next(chunks, b"")):
+            first += piece
+    except _Damage as e:
+        raise CaptureError(path, 1, *e.args) from None
+    return first[:len(RAW_MAGIC)], _chained(first, chunks)
+
+
+def _whole(path, chunks):
+    try:
+        yield from chunks
+    except _Damage as e:
+        raise CaptureError(path, None, *e.args) from None
 
 
 def _numbered_lines(path, chunks):

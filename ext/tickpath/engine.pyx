@@ -833,6 +833,7 @@ cdef void report_gap(EngineCore* e, const Book* book, const Slot* record) noexce
     g.found_update_id = book.gap_found_id
     g.total = book.gap_count
     e.totals.gaps += 1
+    e.totals.venue_gaps[e.frame_venue] += 1
     publish(e, <const Slot*>&g)
 
 
@@ -1173,6 +1174,11 @@ cdef class Engine:
             e.page.info.tick_scale[i] = e.instruments.items[i].price_grid.scale
             e.page.info.lot_mantissa[i] = e.instruments.items[i].qty_grid.mantissa
             e.page.info.lot_scale[i] = e.instruments.items[i].qty_grid.scale
+            e.page.info.instrument_venues[i] = e.instruments.items[i].venue_slot
+        e.page.info.venue_count = e.venue_count
+        for i, venue in enumerate(spec.get("venue_names", spec.get("venues", DEFAULT_VENUES))):
+            name = venue.encode()[:31]
+            strncpy(e.page.info.venues[i], name, 31)
         for i in range(e.strategy_count):
             name = self.strategies[i].name.encode()[:31]
             strncpy(e.page.info.strategies[i], name, 31)

@@ -14,7 +14,8 @@ cdef inline void gate_look(EngineCore* e, uint32_t instrument) noexcept nogil:
         newest = e.tops[instrument].ts_recv_ns
     causes = gate_judge(&e.gates[instrument], &e.gate_limits[instrument], &e.books[instrument],
                         e.tops[instrument].bid_price_ticks, e.tops[instrument].ask_price_ticks, newest, e.now_ns, True)
-    e.gates[instrument].messages += 1
+    # Before the first one that opens the gate there is no book to be right or wrong.
+    e.gates[instrument].messages += causes == 0 or e.gates[instrument].messages != 0
     e.gates[instrument].good_messages += causes == 0
     if likely(causes == e.gates[instrument].causes) and likely(e.gates[instrument].crossed_ns == 0):
         return

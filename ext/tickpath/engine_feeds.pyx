@@ -140,6 +140,7 @@ cdef void check_connection_sequence(EngineCore* e, const FrameEvent* head) noexc
         g.expected_update_id = expected[0]
         g.found_update_id = head.last_update_id
         e.totals.gaps += 1
+        e.totals.venue_gaps[e.frame_venue] += 1
         g.total = e.totals.gaps
         publish(e, <const Slot*>&g)
         for i in range(e.instruments.count):
@@ -170,6 +171,7 @@ cdef void on_status(EngineCore* e, const InstrumentStatusEvent* s) noexcept nogi
 cdef void on_feed_event(EngineCore* e, const FeedEvent* f) noexcept nogil:
     cdef int i
     e.totals.feed_events += 1
+    e.totals.venue_losses[f.venue_slot % MAX_VENUES] += f.kind == FEED_LOST
     if f.kind == FEED_LOST or f.kind == FEED_RESUBSCRIBED or f.kind == FEED_GAP:
         e.next_sequences[f.venue_slot % MAX_VENUES * CONNECTIONS_MAX + (f.connection & (CONNECTIONS_MAX - 1))] = 0
     for i in range(e.instruments.count):

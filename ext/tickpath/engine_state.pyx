@@ -50,7 +50,7 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
         s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
         s.last_update_id = b.last_update_id
-        s.ts_recv_ns = b.ts_recv_ns
+        s.ts_recv_ns = b.ts_recv_ns if b.ts_recv_ns > e.tops[i].ts_recv_ns else e.tops[i].ts_recv_ns
         s.bar_open_ticks = e.signals[i].bar.open_ticks
         s.bar_high_ticks = e.signals[i].bar.high_ticks
         s.bar_low_ticks = e.signals[i].bar.low_ticks

@@ -38,6 +38,9 @@ cdef struct StateInfo:                # written once, before the first input
     int64_t lot_mantissa[64]
     int64_t lot_scale[64]
     char strategies[16][32]
+    uint64_t venue_count
+    char venues[16][32]               # our names of the venues, by slot
+    int64_t instrument_venues[64]     # slot of each instrument's venue
 
 cdef struct StateTotals:
     int64_t now_ns                    # engine time of the last input
@@ -92,6 +95,8 @@ cdef struct StateTotals:
     uint64_t facts                    # candles, reference prices, statuses
     uint64_t venue_frames[16]         # by venue slot: frames received …
     uint64_t venue_errors[16]         # … and refused
+    uint64_t venue_gaps[16]           # numbers that were missing
+    uint64_t venue_losses[16]         # connections lost
 
 cdef struct StateInstrument:
     int64_t bid_price_ticks[10]
@@ -107,14 +112,14 @@ cdef struct StateInstrument:
     int64_t book_state                # as the gate says
     int64_t gate_causes               # GateCause bits
     int64_t venue_status              # VenueStatus
-    int64_t messages                  # of book and quotes …
+    int64_t messages                  # of book and quotes, since the gate was first open …
     int64_t good_messages             # … and after which the gate was open
     int64_t book_gaps
     int64_t pending_slots             # records that wait for a snapshot: its diffs flow
     int64_t bid_levels
     int64_t ask_levels
     uint64_t last_update_id
-    int64_t ts_recv_ns
+    int64_t ts_recv_ns                # of the newest message of book or quotes
     int64_t bar_open_ticks
     int64_t bar_high_ticks
     int64_t bar_low_ticks

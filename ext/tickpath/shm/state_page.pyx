@@ -73,8 +73,10 @@ cdef class StatePage:
         symbols = [_text(info.symbols[i], 24) for i in range(instruments)]
         strategies = [_text(info.strategies[i], 32)
                       for i in range(_checked_count(info.strategy_count, 16, "strategies"))]
+        venues = [_text(info.venues[i], 32) for i in range(_checked_count(info.venue_count, 16, "venues"))]
         return {"cycles_per_ns": info.cycles_per_ns, "symbols": symbols, "strategies": strategies,
-                "started_ns": info.started_ns, "mode": info.mode,
+                "started_ns": info.started_ns, "mode": info.mode, "venues": venues,
+                "instrument_venues": [info.instrument_venues[i] for i in range(instruments)],
                 "tick": [(info.tick_mantissa[i], info.tick_scale[i]) for i in range(instruments)],
                 "lot": [(info.lot_mantissa[i], info.lot_scale[i]) for i in range(instruments)]}
 

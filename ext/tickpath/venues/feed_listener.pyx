@@ -14,6 +14,7 @@ from tickpath.engine_state cimport engine_publish_state
 from tickpath.session cimport Session
 from tickpath.types cimport STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK, likely, unlikely
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
+from tickpath.venues.frame_tap cimport FrameTap
 
 
 cdef class FeedListener(WSListener):
@@ -27,6 +28,7 @@ cdef class FeedListener(WSListener):
                 on_closed : called once with the close code (1006 when there was none), or None.
                 max_message_bytes : a message in several frames that grows beyond it ends the connection (1009).
                 instrument_hint : of messages that do not name their instrument.
+                tap : FrameTap that is given a copy of every message before the engine takes it, or None.
     """
     cdef readonly Session session
     cdef readonly WSTransport transport
@@ -46,10 +48,13 @@ cdef class FeedListener(WSListener):
     cdef bytearray fragments
     cdef object on_control
     cdef object on_closed
+    cdef FrameTap tap
 
     def __init__(self, Session session not None, int venue_slot=0, int connection=0, *, epoch_offset_ns=None, on_control=None,
-                 on_closed=None, int64_t max_message_bytes=16 << 20, uint32_t instrument_hint=0xFFFFFFFF):
+                 on_closed=None, int64_t max_message_bytes=16 << 20, uint32_t instrument_hint=0xFFFFFFFF,
+                 FrameTap tap=None):
         self.session = session
+        self.tap = tap
         self.venue_slot = venue_slot
         self.connection = connection
         if not 0 <= venue_slot < session.core.venue_count or not 0 <= connection < 256:
@@ -115,6 +120,8 @@ cdef class FeedListener(WSListener):
         view.instrument_hint = self.instrument_hint
         view.venue_slot = <unsigned short>self.venue_slot
         view.connection = <unsigned short>self.connection
+        if unlikely(self.tap is not None):
+            self.tap.take(view)
         status = self.session._on_frame(view)
         if likely(status == STATUS_OK):
             self.data_frames += 1

@@ -59,7 +59,8 @@ bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 
 .venv-peers/.deps:
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --disable-pip-version-check -q hftbacktest==2.4.4 pyzmq==27.3.0
+	.venv-peers/bin/python -m pip install --disable-pip-version-check -q hftbacktest==2.4.4 pyzmq==27.3.0 \
+	  cryptofeed==2.4.1 ccxt==4.5.90 websockets==17.4 orjson==3.13.0 uvloop==0.22.1
 	@touch $@
 
 soak: $(BUILT)

@@ -60,6 +60,11 @@ def percentiles(values):
             "max": round(float(values.max()), 1)}
 
 
+def single(value):
+    """The same keys for a figure that is one: a slope, a rate."""
+    return dict.fromkeys(("p50", "p99", "p999", "max"), value)
+
+
 def peers_python():
     """The Python of the peers' environment (make bench PEERS=1), or None."""
     python = ROOT / ".venv-peers" / "bin" / "python"

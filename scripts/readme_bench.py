@@ -53,7 +53,30 @@ def block(directory):
     lines += ["", f"Eight readers of ring and state page, one stopped and one killed half-way: p50 {eight['p50']:.1f} ns against",
               f"{none['p50']:.1f} ns without any (median of {readers['runs']} alternated runs, ratio {readers['ratio']:.3f}); "
               f"instructions a frame {counted}."]
-    return "\n".join(lines)
+    return "\n".join(lines + feed_lines(directory))
+
+
+def feed_lines(directory):
+    """What bench_feed and bench_connections found, where they have run."""
+    if not (directory / "bench_feed.json").exists() or not (directory / "bench_connections.json").exists():
+        return []
+    lines = ["", "From a venue's socket on loopback to the event ring, recorded messages, against picows alone and plain C",
+             "(neither decodes), and Python clients that keep a book:", "",
+             "| case | unit | p50 | p99 | plain C | others |", "|---|---|---|---|---|---|"]
+    for c in load(directory, "bench_feed")["cases"]:
+        rate = c["case"] == "sustained"
+        peers = ", ".join(f"{peer} {p['per_s' if rate else 'p50']:,.0f}" for peer, p in c["peers"].items()) or "-"
+        floor = c["floor"]["per_s" if rate else "p50"]
+        if rate:
+            lines.append(f"| {c['case']} | messages/s | {c['per_s']:,.0f} | - | {floor:,.0f} | {peers} |")
+        else:
+            lines.append(f"| {c['case']} | {c['unit']} | {c['p50']:,.1f} | {c['p99']:,.1f} | {floor:,.1f} | {peers} |")
+    held = {c["case"]: c for c in load(directory, "bench_connections")["cases"]}
+    lines += ["", "The `plain C` of `one_way_tls` is ours without TLS. "
+              f"{held['rss_per_connection']['n']:,} connections: {held['rss_per_connection']['p50']:.1f} KiB each, one message a "
+              f"second each adds {held['one_way_among_all']['added_p50_us']:.1f} us to one feed's p50; an instrument takes "
+              f"{held['rss_per_instrument']['p50'] / 1024:.1f} MiB."]
+    return lines
 
 
 def main():

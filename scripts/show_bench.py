@@ -16,7 +16,8 @@ def show(result):
         t.add_column(name, justify="left" if name in ("case", "unit", "peers") else "right")
     for c in result["cases"]:
         floor = c.get("floor") or {}
-        peers = ", ".join(f"{k} {v.get('per_s') or v.get('p50')}" for k, v in c.get("peers", {}).items())
+        peers = ", ".join(f"{k} {v.get('per_s') or v.get('p50')}" + (f" ({v['times_ours']}x)" if v.get("times_ours") else "")
+                          for k, v in c.get("peers", {}).items())
         t.add_row(c["case"], c["unit"], f"{c['n']:,}", *(str(c.get(k, "-")) for k in ("p50", "p99", "p999", "max")),
                   f"{c['per_s']:,.0f}" if c.get("per_s") else "-", str(floor.get("p50", "-")),
                   str(c.get("ratio_to_floor", "-")), peers)

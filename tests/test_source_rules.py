@@ -205,7 +205,7 @@ def test_the_daemon_imports_neither_admin_nor_research():
 
 def test_venues_and_sim_know_nothing_of_engine_and_session():
     # A socket's listener is the one that hands frames to the session: it stands before step 1, above the engine.
-    listeners = ["venues/feed_listener.pyx"]
+    listeners = ["venues/feed_listener.pyx", "venues/feed_listener.pxd"]
     above = ["tickpath.engine", "tickpath.session"]
     assert forbidden_imports(CORE / "venues", above, listeners) == []
     assert forbidden_imports(CORE / "sim", above) == []

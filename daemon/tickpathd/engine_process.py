@@ -29,11 +29,11 @@ from tickpathd.engine_spec import MAX_FRAME_BYTES, engine_spec, paper_spec
 from tickpathd.feeds.feeds import Feeds, is_live
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
+from tickpathd.turns import IDLE_SLEEP_S, Turns
 from tickpathd.warming import attach_shadow
 
 FRAMES_PER_TURN = 64          # then signals and sockets get their turn
 GATEWAY_LANE_BYTES = 64 << 20  # a quarter of it holds the largest body
-IDLE_SLEEP_S = 0.001          # poll = "sleep": how long an empty lane is left alone
 JOURNAL_STATE_OFFSET = 256    # in the journal's page, see journal_process.py
 JOURNAL_LOOK_INTERVAL_S = 0.1     # between two attempts to find a journal's page
 # Where the data waits for the journal a slow one costs time, not safety: only a really dead one may change decisions.
@@ -84,11 +84,11 @@ class EngineProcess:
         self.journal_page = None
         self.next_journal_look_s = 0.0
         self.session.watch_journal(None, **self.guard)
-        self.busy = config.instance.poll == "busy"
+        self.turns = Turns(self._turn, busy=config.instance.poll == "busy")
         self.feeds = self._new_feeds() if self.live else None
 
     def _new_feeds(self):
-        return Feeds(self.session, self.config, MAX_FRAME_BYTES)
+        return Feeds(self.session, self.config, MAX_FRAME_BYTES, self.turns.clock)
 
     def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
         segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)
@@ -102,7 +102,7 @@ class EngineProcess:
         self.loop.add_signal_handler(signal.SIGUSR1, self._kill)
         if parent_pid:
             die_with(parent_pid)
-        self.loop.call_soon(self._turn)
+        self.turns.start(self.loop)
         # The cyclic collector would stop the path for milliseconds; what exists now stays for ever anyway.
         gc.collect()
         gc.freeze()
@@ -117,21 +117,18 @@ class EngineProcess:
     def _kill(self):
         self.session.command(CommandKind.COMMAND_KILL, 0)
 
-    def _turn(self):
-        handled = self.session.drain(self.lane, FRAMES_PER_TURN)
+    def _turn(self, warming):
+        handled = self.session.drain(self.lane, FRAMES_PER_TURN, warming=warming)
         if self.gateway_lane is not None:
-            handled += self.session.drain(self.gateway_lane, FRAMES_PER_TURN)
+            handled += self.session.drain(self.gateway_lane, FRAMES_PER_TURN, warming=False)
         if self.journal_page is None or self.session.journal_doubtful:
             self._look_for_journal()
         if self.session.feed_ended or self.stop_requested or self.session.stopping:
             if self.session.held_orders and not self.stop_requested and not self.session.stopping:
-                self.loop.call_later(IDLE_SLEEP_S, self._turn)     # what waits for the disk is still sent, or given up
-            else:
-                self._stop()
-        elif handled or self.busy:
-            self.loop.call_soon(self._turn)            # sockets get their turn in between
-        else:
-            self.loop.call_later(IDLE_SLEEP_S, self._turn)
+                return 0                                           # what waits for the disk is still sent, or given up
+            self._stop()
+            return None
+        return handled
 
     def _look_for_journal(self):
         """Find the journal's page: at the start, and again where the one we know has fallen silent (it was restarted)."""

@@ -259,9 +259,9 @@ cdef class Session:
         self._advance(c.ts_recv_ns)
         engine_on_input(self.core, <const Slot*>&c)
 
-    def drain(self, FeedLaneReader lane not None, int max_frames=64):
+    def drain(self, FeedLaneReader lane not None, int max_frames=64, *, bint warming=True):
         """One turn: commands and the journal's state first, then up to max_frames frames that wait in the lane; returns how
-        many of both were handled."""
+        many of both were handled. warming: keep the path warm if there were none."""
         cdef FrameView frame
         cdef int n = 0, commands
         with nogil:
@@ -300,7 +300,7 @@ cdef class Session:
                 n += 1
             if n > 0 or commands > 0:
                 engine_publish_state(self.core)
-            elif self.canned_count > 0:
+            elif warming and self.canned_count > 0:
                 self._warm()
         return n + commands
 

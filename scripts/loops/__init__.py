@@ -12,10 +12,9 @@ import benchlib
 HERE = Path(__file__).resolve().parent
 
 
-def load(name):
-    """Compile scripts/loops/NAME.pyx with the build's flags and import it; the files go to a temporary directory."""
-    with tempfile.TemporaryDirectory(prefix="tickpath-loop-") as directory:
-        build = """
+def build(name, directory):
+    """Compile scripts/loops/NAME.pyx with the build's flags into a directory; returns the module's file."""
+    program = """
 import sys
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -26,13 +25,25 @@ extension = Extension(name, [source], include_dirs=[f"{root}/ext/tickpath", f"{r
 setup(ext_modules=cythonize([extension], include_path=[f"{root}/ext"], compiler_directives=directives, quiet=True),
       script_args=["-q", "build_ext", "--inplace"])
 """
-        source = Path(directory) / f"{name}.pyx"
-        source.write_text((HERE / f"{name}.pyx").read_text())
-        done = subprocess.run([sys.executable, "-c", build, name, source.name, str(benchlib.ROOT), benchlib.march()],
-                              cwd=directory, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
-        if done.returncode:
-            raise RuntimeError(f"{name}.pyx: expected it to compile, found:\n{done.stdout}{done.stderr}")
-        spec = importlib.util.spec_from_file_location(name, next(Path(directory).glob(f"{name}.*.so")))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+    source = Path(directory) / f"{name}.pyx"
+    source.write_text((HERE / f"{name}.pyx").read_text())
+    done = subprocess.run([sys.executable, "-c", program, name, source.name, str(benchlib.ROOT), benchlib.march()],
+                          cwd=directory, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    if done.returncode:
+        raise RuntimeError(f"{name}.pyx: expected it to compile, found:\n{done.stdout}{done.stderr}")
+    return next(Path(directory).glob(f"{name}.*.so"))
+
+
+def module_of(path):
+    """Import what build() made."""
+    name = Path(path).name.split(".")[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def load(name):
+    """Compile scripts/loops/NAME.pyx and import it; the files go to a temporary directory."""
+    with tempfile.TemporaryDirectory(prefix="tickpath-loop-") as directory:
+        return module_of(build(name, directory))

@@ -19,10 +19,11 @@ CONNECTIONS_MAX = 64              # of a venue, as in engine.pxd
 
 
 class Feeds:
-    """Parameters: session : Session.  config : Config.  max_frame_bytes : int."""
+    """Parameters: session : Session.  config : Config.  max_frame_bytes : int.  turn_clock : the process's TurnClock, or None."""
 
-    def __init__(self, session, config, max_frame_bytes):
+    def __init__(self, session, config, max_frame_bytes, turn_clock=None):
         self.session = session
+        self.turn_clock = turn_clock
         self.max_frame_bytes = max_frame_bytes
         self.epoch_offset_ns = epoch_ns() - mono_ns()
         self.counters = {}
@@ -52,7 +53,7 @@ class Feeds:
     # ---- what lines need
     def new_listener(self, venue_slot, connection, on_control, on_closed):
         return FeedListener(self.session, venue_slot, connection, epoch_offset_ns=self.epoch_offset_ns, on_control=on_control,
-                            on_closed=on_closed, max_message_bytes=self.max_frame_bytes)
+                            on_closed=on_closed, max_message_bytes=self.max_frame_bytes, turn_clock=self.turn_clock)
 
     def tls(self, line):
         """The TLS context of a line: certificates and names are always checked; ca_file adds a trust anchor. None: plain."""

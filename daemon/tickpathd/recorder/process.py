@@ -42,7 +42,7 @@ class RecordingFeeds(Feeds):
 
     def new_listener(self, venue_slot, connection, on_control, on_closed):
         return FeedListener(self.session, venue_slot, connection, epoch_offset_ns=self.epoch_offset_ns, on_control=on_control,
-                            on_closed=on_closed, max_message_bytes=self.max_frame_bytes, tap=self.tap)
+                            on_closed=on_closed, max_message_bytes=self.max_frame_bytes, tap=self.tap, turn_clock=self.turn_clock)
 
     def say(self, line, text):
         print(f"recorder: {line.name}: {text}", file=sys.stderr, flush=True)
@@ -67,9 +67,9 @@ class RecorderProcess(EngineProcess):
         self.raw.start()
 
     def _new_feeds(self):
-        return RecordingFeeds(self.tap, self.session, self.config, MAX_FRAME_BYTES)
+        return RecordingFeeds(self.tap, self.session, self.config, MAX_FRAME_BYTES, self.turns.clock)
 
-    def _turn(self):
+    def _turn(self, warming):
         self.rest_tap.look()
         now_s = time.monotonic()
         if now_s >= self.next_tell_s:
@@ -77,7 +77,7 @@ class RecorderProcess(EngineProcess):
             self.tell()
             if self.raw.failure is not None:
                 self.stop_requested = True
-        super()._turn()
+        return super()._turn(warming)
 
     def tell(self):
         """One line of counts for whoever started us; left out when nobody reads (a line fits the pipe whole or not at all)."""

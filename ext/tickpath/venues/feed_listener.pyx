@@ -17,6 +17,22 @@ from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 from tickpath.venues.frame_tap cimport FrameTap
 
 
+cdef int64_t NEVER_NS = 0x7FFFFFFFFFFFFFFFLL
+
+
+cdef class TurnClock:
+    """Calls `turn` once, behind the frames of one read, when the time given to arm() is over; then it must be armed again.
+
+    Parameters: turn : callable; it runs inside a listener's callback, so it only schedules.
+    """
+    def __cinit__(self, turn not None):
+        self.turn = turn
+        self.due_mono_ns = NEVER_NS
+
+    def arm(self, int64_t after_ns):
+        self.due_mono_ns = mono_now_ns() + after_ns
+
+
 cdef class FeedListener(WSListener):
     """One market data connection.
 
@@ -29,30 +45,11 @@ cdef class FeedListener(WSListener):
                 max_message_bytes : a message in several frames that grows beyond it ends the connection (1009).
                 instrument_hint : of messages that do not name their instrument.
                 tap : FrameTap that is given a copy of every message before the engine takes it, or None.
+                turn_clock : TurnClock that is looked at behind the frames of one read, or None.
     """
-    cdef readonly Session session
-    cdef readonly WSTransport transport
-    cdef readonly int64_t frames
-    cdef readonly int64_t data_frames             # that gave records
-    cdef readonly int64_t refused_frames
-    cdef readonly int64_t bytes_received
-    cdef readonly int64_t last_frame_mono_ns      # application frames only: a pong says nothing about the market
-    cdef readonly int64_t connected_mono_ns
-    cdef readonly bint closed
-    cdef readonly int close_code
-    cdef readonly int venue_slot
-    cdef readonly int connection
-    cdef uint32_t instrument_hint
-    cdef int64_t epoch_offset_ns
-    cdef int64_t max_message_bytes
-    cdef bytearray fragments
-    cdef object on_control
-    cdef object on_closed
-    cdef FrameTap tap
-
     def __init__(self, Session session not None, int venue_slot=0, int connection=0, *, epoch_offset_ns=None, on_control=None,
                  on_closed=None, int64_t max_message_bytes=16 << 20, uint32_t instrument_hint=0xFFFFFFFF,
-                 FrameTap tap=None):
+                 FrameTap tap=None, TurnClock turn_clock=None):
         self.session = session
         self.tap = tap
         self.venue_slot = venue_slot
@@ -67,6 +64,7 @@ cdef class FeedListener(WSListener):
         self.max_message_bytes = max_message_bytes
         self.close_code = 1006
         self.instrument_hint = instrument_hint
+        self.turn_clock = turn_clock
 
     cpdef on_ws_connected(self, WSTransport transport):
         self.transport = transport
@@ -109,6 +107,9 @@ cdef class FeedListener(WSListener):
         self._take(transport, frame, &view)
         if frame.last_in_buffer:
             engine_publish_state(self.session.core)
+            if self.turn_clock is not None and self.last_frame_mono_ns >= self.turn_clock.due_mono_ns:
+                self.turn_clock.due_mono_ns = NEVER_NS
+                self.turn_clock.turn()
         if unlikely(len(self.fragments) > 0):
             self.fragments = bytearray()
 

@@ -22,6 +22,8 @@ class EmaCross(Strategy):
         self.open_ordinal = 0
 
     def on_bar(self, ctx, bar):
+        if bar.spec_idx != 0:                 # of several bars the first of the configuration
+            return
         fast, slow = self.fast.update(bar.close_ticks), self.slow.update(bar.close_ticks)
         if slow != slow:                      # NaN: not warm yet
             return

@@ -13,9 +13,9 @@ DAEMON = ROOT / "daemon" / "tickpathd"
 
 # Hot modules, and their functions that run only at start and end, at attach, or with the GIL by design.
 HOT_MODULES = {
-    "engine": {"_free"},
+    "engine": set(), "engine_bars": set(), "engine_reports": set(), "engine_prefetch": set(), "engine_state": set(),
     "market/book": {"book_init", "book_free", "_depth_array"},
-    "market/bars": set(), "market/bar_set": {"_bytes", "_take"}, "market/consolidated": set(), "engine_feeds": set(),
+    "market/bars": set(), "market/bar_set": {"_bytes", "_take", "bar_set_configure"}, "market/consolidated": set(), "engine_feeds": set(),
     "market/checksum": set(), "market/l3_book": {"l3_init", "l3_free"}, "market/l3_queues": {"queues_init", "queues_free"},
     "trading/orders": set(),
     "trading/risk": set(),
@@ -42,7 +42,8 @@ HOT_MODULES = {
 }
 # One function of every hot module that must be found, so that a change of Cython's naming cannot empty the check.
 MUST_FIND = {
-    "engine": "create_order", "market/book": "book_apply", "market/bars": "bar_on_trade",
+    "engine": "create_order", "engine_bars": "bars_turn", "engine_reports": "publish_fill", "engine_prefetch": "engine_prefetch",
+    "engine_state": "engine_publish_state", "market/book": "book_apply", "market/bars": "bar_on_trade",
     "market/bar_set": "bar_set_on_trade", "market/consolidated": "consolidated_on_top", "engine_feeds": "gate_turn",
     "market/checksum": "checksum_kraken", "market/l3_book": "l3_on_order", "market/l3_queues": "queues_find",
     "trading/orders": "order_apply_report", "trading/risk": "risk_check", "trading/positions": "position_apply_fill",

@@ -149,9 +149,13 @@ class Strategy(_Section):
 
 
 class Signals(_Section):
-    bar_interval_s: Annotated[float, _m("length of the engine's bars", "s")] = 1.0
-    ema_fast: Annotated[int, _m("fast average of bar closes", "bars")] = 12
-    ema_slow: Annotated[int, _m("slow average of bar closes", "bars")] = 26
+    bar_interval_s: Annotated[float, _m("length of the engine's bars, where `bars` is empty", "s")] = 1.0
+    bars: Annotated[list[str], _m("several bars of every instrument: 1s, 5m, 1d@8h, tick:100, volume:12.5, dollar:1000000")] = []
+    bar_grace_ms: Annotated[float, _m("how long after its end time closes a bar for which no later trade has come", "ms")] = 250.0
+    bar_late_rule: Annotated[str, _m("a trade whose bar is closed: add it to the next one, or drop it")] = "add"
+    empty_bars: Annotated[bool, _m("an interval without a trade gives a bar too")] = False
+    ema_fast: Annotated[int, _m("fast average of closes of the first of the bars", "bars")] = 12
+    ema_slow: Annotated[int, _m("slow average of closes of the first of the bars", "bars")] = 26
     imbalance_levels: Annotated[int, _m("book levels in the imbalance")] = 5
 
 
@@ -488,6 +492,7 @@ def validate(config, origins, live=False):
     positive("signals.bar_interval_s", config.signals.bar_interval_s)
     if config.signals.bar_interval_s < 1e-3:
         bad("signals.bar_interval_s", "at least 0.001", config.signals.bar_interval_s)
+    _validate_bars(config.signals, bad, one_of)
     for key in ("ema_fast", "ema_slow", "imbalance_levels"):
         positive(f"signals.{key}", getattr(config.signals, key))
     for key in ("order_latency_us", "reply_latency_us"):
@@ -595,6 +600,27 @@ def _validate_lanes(config, bad, one_of, power_of_two):
             bad("lanes", "names of 1 to 32 characters of [a-z0-9_-]", name)
         one_of(f"lanes.{name}.role", lane.role, ("viewer", "agent", "trader", "risk", "admin"))
         power_of_two(f"lanes.{name}.slots", lane.slots, 16, 65536)
+
+
+def _validate_bars(signals, bad, one_of):
+    from tickpath.market.bar_spec import parse_bar_spec
+    one_of("signals.bar_late_rule", signals.bar_late_rule, ("add", "drop"))
+    if not 0 <= signals.bar_grace_ms <= 60_000:
+        bad("signals.bar_grace_ms", "0 to 60000", signals.bar_grace_ms)
+    if len(signals.bars) > 16:
+        bad("signals.bars", "at most 16 specifications", len(signals.bars))
+    seen = {}
+    for n, text in enumerate(signals.bars):
+        if len(text) > 31:
+            bad(f"signals.bars[{n}]", "at most 31 characters", text)
+        try:
+            spec = parse_bar_spec(text)
+        except ValueError as e:
+            bad(f"signals.bars[{n}]", str(e).partition("expected ")[2].rpartition(", found ")[0], text)
+        if 0 < spec.interval_ns < 1_000_000:
+            bad(f"signals.bars[{n}]", "an interval of at least 1ms", text)
+        if (first := seen.setdefault((spec.kind, spec.interval_ns, spec.offset_ns, spec.size), text)) is not text:
+            bad(f"signals.bars[{n}]", f"bars unlike {first!r}", text)
 
 
 def _validate_strategies(config, bad):

@@ -121,6 +121,8 @@ class EngineProcess:
         handled = self.session.drain(self.lane, FRAMES_PER_TURN, warming=warming)
         if self.gateway_lane is not None:
             handled += self.session.drain(self.gateway_lane, FRAMES_PER_TURN, warming=False)
+        if not handled and self.feeds is not None:
+            self.feeds.run_due()
         if self.journal_page is None or self.session.journal_doubtful:
             self._look_for_journal()
         if self.session.feed_ended or self.stop_requested or self.session.stopping:

@@ -28,6 +28,13 @@ def _consolidated(config):
     return [numbers[:8] for numbers in groups.values() if len(numbers) > 1][:16]
 
 
+def _empty_bars_max(config):
+    """How many empty bars may follow one another: at most a week of minutes, and all together (two slots and two signals each)
+    at most a quarter of the ring, since one input after a long silence may ask for them at once."""
+    builders = max(1, len(config.signals.bars)) * max(1, len(config.instruments))
+    return max(1, min(10080, config.storage.ring_slots // (16 * builders)))
+
+
 def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
     """The dict that `tickpath.engine.Engine` is built from.
 
@@ -65,6 +72,9 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "instance": config.instance.name, "epoch": epoch, "mode": mode or config.instance.mode,
         "seed": config.instance.seed, "stamps": config.latency.stamps, "max_frame_bytes": MAX_FRAME_BYTES,
         "bar_interval_ns": int(Decimal(str(config.signals.bar_interval_s)) * 10 ** 9),
+        "bars": list(config.signals.bars), "bar_grace_ns": int(Decimal(str(config.signals.bar_grace_ms)) * 10 ** 6),
+        "bar_late_rule": config.signals.bar_late_rule, "empty_bars": config.signals.empty_bars,
+        "empty_bars_max": _empty_bars_max(config),
         "imbalance_levels": config.signals.imbalance_levels,
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,

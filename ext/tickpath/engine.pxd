@@ -7,12 +7,13 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from tickpath.market.bar_set cimport BarSet
 from tickpath.market.book cimport Book
 from tickpath.market.checksum cimport BookChecksum
 from tickpath.market.consolidated cimport Consolidated
 from tickpath.market.gate cimport Gate, GateLimits
 from tickpath.market.instruments cimport InstrumentTable
-from tickpath.shm.ring cimport EventWriter, RingWriter, ring_publish
+from tickpath.shm.ring cimport RingWriter, ring_publish
 from tickpath.shm.state_page cimport StatePageLayout, StateTotals
 from tickpath.signals.state cimport SignalState, Top
 from tickpath.trading.commands cimport CommandMemory
@@ -20,7 +21,7 @@ from tickpath.trading.orders cimport Order, OrderTable
 from tickpath.trading.positions cimport Position
 from tickpath.trading.risk cimport RiskState
 from tickpath.trading.strategy cimport ActionQueue, StrategyContext, TimerQueue
-from tickpath.types cimport EV_HEALTH, TS_NONE, ExecReport, FrameEvent, HealthEvent, Slot
+from tickpath.types cimport EV_HEALTH, TS_NONE, BarEvent, ExecReport, FrameEvent, HealthEvent, Slot
 from tickpath.venues.batch cimport DecodeBatch, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
 from tickpath.venues.decoders cimport Decoder
@@ -54,6 +55,12 @@ cdef struct TradeIds:
     uint32_t next
     uint64_t recent[64]               # TRADE_IDS
 
+# Of every instrument.
+cdef struct EngineBars:
+    int64_t dues_ns[64]               # by instrument: its bar_set_next_due_ns
+    BarEvent closed[16]               # BAR_SET_CAPACITY: those of the call at hand
+    BarSet sets[64]                   # by instrument
+
 cdef struct EngineCore:
     # 1, 2
     InstrumentTable* instruments
@@ -71,12 +78,14 @@ cdef struct EngineCore:
     GateLimits* gate_limits
     Top* tops
     SignalState* signals
+    EngineBars* bars
     # 5
     StrategyContext contexts[16]
     void* strategies[16]              # borrowed CompiledStrategy objects, kept alive by Engine
     int32_t strategy_count
     ActionQueue actions
     TimerQueue timers
+    int64_t bars_due_ns               # the earliest bar that time has to close, INT64_MAX = none
     # 6, 7
     RiskState* risk
     OrderTable* orders
@@ -115,14 +124,12 @@ cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil
 cdef void engine_on_records(EngineCore* e, const FrameEvent* head, const Slot* records, int32_t count) noexcept nogil
 # A venue reply, a command (two slots each) or a clock input (one).
 cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil
-# Run the timers that are due at or before now_ns, each at its own due time.
+# Close the bars and run the timers that are due at or before now_ns, each at its own due time.
 cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil
-# The earliest timer's due time, INT64_MAX when none is set.
+# When the earliest of them is due, INT64_MAX when there is none.
 cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil
 # The feed lane is unreadable: say so; nothing more comes from it.
 cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil
-# Ask for the cache lines and pages that the next frame will need; reads only, changes nothing, decides nothing.
-cdef void engine_prefetch(const EngineCore* e) noexcept nogil
 cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil
 cdef void engine_finish(EngineCore* e) noexcept nogil
 
@@ -149,11 +156,9 @@ cdef inline void report_health(EngineCore* e, int kind, uint32_t instrument, int
     h.detail = detail
     publish(e, <const Slot*>&h)
 
-cdef class Engine:
-    cdef EngineCore* core
-    cdef EventWriter writer
-    cdef object _page_buffer
-    cdef object _batch_slots
-    cdef readonly list strategies
-    cdef readonly dict spec
-    cdef void _free(self) noexcept
+
+# Before a call of strategy i; False when it has failed.
+cdef inline bint begin_call(EngineCore* e, int i) noexcept nogil:
+    e.contexts[i].now_ns = e.now_ns
+    e.contexts[i].seen_seq = e.ring.next_seq - 1
+    return not e.contexts[i].failed

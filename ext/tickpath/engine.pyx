@@ -1,77 +1,64 @@
 """The deterministic engine: frame in, order out, in nine steps.
 
 `engine_on_frame` is the whole path; read it top to bottom. The engine has no clock, no I/O, no randomness and allocates
-nothing once started: it is a function of its inputs. `Engine` is its Python face, which builds it from a specification
-(see `engine_spec` in tickpathd/config.py) and owns its memory.
+nothing once started: it is a function of its inputs. Its Python face, `Engine`, is in engine_build.pyx.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset, strncpy
+from libc.string cimport memcpy, memset
 
 from tickpath.clock cimport cycles_now
-from tickpath.decimal cimport DecimalGrid
-from tickpath.market.bars cimport bar_on_trade
 from tickpath.market.book cimport (
-    BOOK_APPLIED, BOOK_GAP, BOOK_RESULT_INVALID, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_free, book_init, book_lose,
-    book_prefetch, book_qty_at, prefetch,
+    BOOK_APPLIED, BOOK_GAP, BOOK_RESULT_INVALID, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_lose,
+    book_prefetch, book_qty_at,
 )
-from tickpath.market.instruments cimport BOOK_SYNC_STREAM, BookRules, Instrument, book_rules_of, instrument_add
+from tickpath.market.instruments cimport BOOK_SYNC_STREAM
 from tickpath.shm.histogram cimport histogram_record
 from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish_slots
+from tickpath.engine_bars cimport bars_close_due, bars_on_trade
 from tickpath.engine_feeds cimport (
     check_connection_sequence, consolidate, gate_look, gates_tick, on_market_fact, on_refused_frame,
 )
+from tickpath.engine_latency cimport record_frame_latency, record_order_latency, stamp
+from tickpath.engine_reports cimport publish_fill, publish_order_state, report_gap
 from tickpath.engine_state cimport engine_publish_state
-from tickpath.market.consolidated cimport ConsolidatedBook
-from tickpath.market.checksum cimport BookChecksum, checksum_init, checksum_matches
-from tickpath.market.gate cimport GATE_CHECKSUM, GATE_EMPTY, GATE_GAP, GATE_SYNCING, Gate, GateLimits
-from tickpath.shm.state_page cimport (
-    STEP_ACK, STEP_BOOK, STEP_DECODE, STEP_ENCODE, STEP_FILL, STEP_FRAME_TO_ORDER, STEP_ORDER, STEP_RECEIVE, STEP_RISK,
-    STEP_SEND, STEP_SIGNAL, STEP_STRATEGY,
-)
-from tickpath.signals.indicators.ema cimport ema_init, ema_ready, ema_update
+from tickpath.market.checksum cimport checksum_matches
+from tickpath.market.gate cimport GATE_CHECKSUM, GATE_GAP
+from tickpath.shm.state_page cimport STEP_ACK, STEP_FILL
 from tickpath.signals.indicators.imbalance cimport imbalance_of
-from tickpath.signals.state cimport depth_imbalance
 from tickpath.trading.commands cimport command_judge
 from tickpath.trading.orders cimport (
     ORDER_SLOTS, REPORT_DUPLICATE, REPORT_FILL, REPORT_STATE, order_apply_report, order_close, order_find,
-    order_is_open, order_move, order_open, order_release, order_table_init, write_sequence,
+    order_is_open, order_move, order_open, order_release, write_sequence,
 )
 from tickpath.trading.positions cimport position_apply_fill
-from tickpath.trading.risk cimport RATE_SLOTS, InstrumentLimits, risk_check, risk_note_order
+from tickpath.trading.risk cimport risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_SYNCING, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
+    BOOK_GOOD, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
     COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST, DELTA_SNAPSHOT,
-    EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FILL, EV_FRAME, EV_GAP,
-    EV_INTENT, EV_LATENCY, EV_NONE, EV_ORDER_STATE, EV_POSITION, EV_QUOTE, EV_REFUSAL, EV_SIGNAL, EV_TIMER, EV_TRADE,
+    EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FRAME,
+    EV_INTENT, EV_NONE, EV_ORDER_STATE, EV_QUOTE, EV_REFUSAL, EV_TIMER, EV_TRADE,
     EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, FRAME_CONNECTION_SHIFT, FRAME_STATUS_MASK,
     FRAME_VENUE_SHIFT, HEALTH_CORE_FAULT,
     HEALTH_FEED_BROKEN, HEALTH_ORDER_PROTOCOL,
-    HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE, LIQUIDITY_MAKER,
-    MAX_INSTRUMENTS, MAX_STRATEGIES, MAX_VENUES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
+    HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE,
+    MAX_INSTRUMENTS, MAX_VENUES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
     ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
     REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED,
-    SIGNAL_EMA_FAST, SIGNAL_IMBALANCE, STATUS_OK,
-    TRADING_HALTED, TRADING_NORMAL, TS_NONE, VENUE_BYBIT, VENUE_CCXT, VENUE_COINBASE, BarEvent, BookDelta,
-    CancelEvent, CommandEvent, FillEvent, GapEvent, IntentEvent, LatencyEvent, OrderStateEvent, PositionEvent, QuoteEvent,
-    RefusalEvent, SignalEvent, TimerEvent, TradeEvent, likely, unlikely,
+    TRADING_HALTED, TS_NONE, VENUE_BYBIT, VENUE_CCXT, VENUE_COINBASE, BookDelta,
+    CancelEvent, CommandEvent, FillEvent, IntentEvent, OrderStateEvent, QuoteEvent,
+    RefusalEvent, TimerEvent, TradeEvent, likely, unlikely,
 )
-from tickpath.venues.batch cimport (
-    BATCH_SLOTS,
-)
-from tickpath.venues.decoders cimport Decoder, decoder_free, decoder_new
 from tickpath.venues.binance_encode cimport binance_encode_cancel, binance_encode_order
 from tickpath.venues.frame_hash cimport frame_hash
 
-import numpy as np
 
-from tickpath.clock import calibrate_cycles_per_ns
-from tickpath.shm.state_page import state_page_bytes
-from tickpath.trading.orders import client_order_prefix
-from tickpath.trading.loader import load_strategy
-from tickpath.types import SLOT_DTYPE
-from tickpath.venues.decoders import KINDS
+def __getattr__(name):
+    """`Engine` is built in a module of its own, which needs this one: it is loaded when first asked for."""
+    if name == "Engine":
+        from tickpath.engine_build import Engine
+        return Engine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # ======================================================================================================================
@@ -169,12 +156,7 @@ cdef struct Changes:
     uint32_t instrument
     int32_t top_changed
     int32_t book_applied
-    int32_t bar_closed
-    BarEvent bar
-
-
-cdef inline uint64_t stamp(const EngineCore* e) noexcept nogil:
-    return cycles_now() if likely(e.stamps_on) else 0
+    int32_t bars_closed               # of e.bars.closed
 
 
 # ---- 1 receive
@@ -257,7 +239,7 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
     changes.instrument = instrument
     changes.top_changed = 0
     changes.book_applied = 0
-    changes.bar_closed = 0
+    changes.bars_closed = 0
     if records.type == EV_QUOTE:
         q = <const QuoteEvent*>records
         e.totals.quotes += 1
@@ -377,50 +359,12 @@ cdef inline void compute_signals(EngineCore* e, const Slot* records, Changes* ch
     if changes.top_changed:
         s.imbalance = imbalance_of(top.bid_qty_lots, top.ask_qty_lots)
     if records.type == EV_TRADE:
-        changes.bar_closed = bar_on_trade(&s.bar, <const TradeEvent*>records, &changes.bar)
-        if unlikely(changes.bar_closed):
-            close_bar(e, s, &changes.bar)
-
-
-cdef void close_bar(EngineCore* e, SignalState* s, BarEvent* bar) noexcept nogil:
-    cdef double fast = ema_update(&s.ema_fast, <double>bar.close_ticks)
-    cdef double slow = ema_update(&s.ema_slow, <double>bar.close_ticks)
-    e.totals.bars += 1
-    publish_two(e, <const Slot*>bar)
-    if ema_ready(&s.ema_slow) and ema_ready(&s.ema_fast):
-        publish_signal(e, bar, SIGNAL_EMA_FAST, fast, slow)
-    publish_signal(e, bar, SIGNAL_IMBALANCE, s.imbalance,
-                   depth_imbalance(&e.books[bar.instrument], s.imbalance_levels))
-
-
-cdef void publish_signal(EngineCore* e, const BarEvent* bar, int kind, double value, double value2) noexcept nogil:
-    cdef SignalEvent s
-    cdef int i
-    memset(&s, 0, sizeof(SignalEvent))
-    s.ts_recv_ns = bar.ts_recv_ns
-    s.ts_venue_ns = bar.ts_venue_ns
-    s.instrument = bar.instrument
-    s.type = EV_SIGNAL
-    s.venue = bar.venue
-    s.kind = kind
-    s.value = value
-    s.value2 = value2
-    e.totals.signals += 1
-    publish(e, <const Slot*>&s)
-    for i in range(e.strategy_count):
-        if begin_call(e, i):
-            (<CompiledStrategy>e.strategies[i]).on_signal(&e.contexts[i], &s)
+        changes.bars_closed = bars_on_trade(e, <const TradeEvent*>records)
 
 
 # ---- 5 strategy
-cdef inline bint begin_call(EngineCore* e, int i) noexcept nogil:
-    e.contexts[i].now_ns = e.now_ns
-    e.contexts[i].seen_seq = e.ring.next_seq - 1
-    return not e.contexts[i].failed
-
-
 cdef inline void call_strategies(EngineCore* e, const Slot* records, const Changes* changes) noexcept nogil:
-    cdef int i
+    cdef int i, k
     for i in range(e.strategy_count):
         if unlikely(not begin_call(e, i)):
             stop_failed_strategy(e, i)
@@ -429,8 +373,8 @@ cdef inline void call_strategies(EngineCore* e, const Slot* records, const Chang
             (<CompiledStrategy>e.strategies[i]).on_quote(&e.contexts[i], <const QuoteEvent*>records)
         elif records.type == EV_TRADE:
             (<CompiledStrategy>e.strategies[i]).on_trade(&e.contexts[i], <const TradeEvent*>records)
-            if unlikely(changes.bar_closed):
-                (<CompiledStrategy>e.strategies[i]).on_bar(&e.contexts[i], &changes.bar)
+            for k in range(changes.bars_closed):
+                (<CompiledStrategy>e.strategies[i]).on_bar(&e.contexts[i], &e.bars.closed[k])
         elif changes.book_applied:
             (<CompiledStrategy>e.strategies[i]).on_book(&e.contexts[i], changes.instrument)
 
@@ -579,56 +523,6 @@ cdef void send_cancel(EngineCore* e, Order* o, int reason) noexcept nogil:
     e.gateway.send(e.gateway.self, o, True, e.buffer, e.now_ns)
 
 
-# ---- latency
-cdef inline uint32_t cycles_between(uint64_t a, uint64_t b) noexcept nogil:
-    cdef uint64_t d = b - a
-    if unlikely(d > 0xFFFFFFFFULL):
-        d = 0xFFFFFFFFULL
-    return <uint32_t>d
-
-
-cdef inline void record_frame_latency(EngineCore* e) noexcept nogil:
-    cdef Stamps* t = &e.stamps
-    histogram_record(&e.page.steps[<int>STEP_RECEIVE], t.receive - t.start)
-    histogram_record(&e.page.steps[<int>STEP_DECODE], t.decode - t.receive)
-    if t.book > t.decode:
-        histogram_record(&e.page.steps[<int>STEP_BOOK], t.book - t.decode)
-        histogram_record(&e.page.steps[<int>STEP_SIGNAL], t.signal - t.book)
-        histogram_record(&e.page.steps[<int>STEP_STRATEGY], t.strategy - t.signal)
-
-
-cdef inline void record_order_latency(EngineCore* e, const Order* o, uint64_t t_begin, uint64_t t_risk, uint64_t t_order,
-                                      uint64_t t_encode, uint64_t t_send) noexcept nogil:
-    cdef LatencyEvent r
-    cdef Stamps* t = &e.stamps
-    memset(&r, 0, sizeof(LatencyEvent))
-    r.ts_recv_ns = r.ts_recv2_ns = e.now_ns
-    r.ts_venue_ns = r.ts_venue2_ns = TS_NONE
-    r.instrument = r.instrument2 = o.instrument
-    r.type = EV_LATENCY
-    r.type2 = EV_CONT
-    r.flags2 = 1
-    r.order_ordinal = o.ordinal
-    r.risk_cycles = cycles_between(t_begin, t_risk)
-    r.order_cycles = cycles_between(t_risk, t_order)
-    r.encode_cycles = cycles_between(t_order, t_encode)
-    r.send_cycles = cycles_between(t_encode, t_send)
-    histogram_record(&e.page.steps[<int>STEP_RISK], r.risk_cycles)
-    histogram_record(&e.page.steps[<int>STEP_ORDER], r.order_cycles)
-    histogram_record(&e.page.steps[<int>STEP_ENCODE], r.encode_cycles)
-    histogram_record(&e.page.steps[<int>STEP_SEND], r.send_cycles)
-    if e.from_frame:
-        r.receive_start_cycles = t.start
-        r.receive_cycles = cycles_between(t.start, t.receive)
-        r.decode_cycles = cycles_between(t.receive, t.decode)
-        r.book_cycles = cycles_between(t.decode, t.book)
-        r.signal_cycles = cycles_between(t.book, t.signal)
-        r.strategy_cycles = cycles_between(t.signal, t.strategy)
-        r.frame_to_order_cycles = cycles_between(t.start, t_encode)
-        histogram_record(&e.page.steps[<int>STEP_FRAME_TO_ORDER], r.frame_to_order_cycles)
-    publish_two(e, <const Slot*>&r)
-
-
 # ======================================================================================================================
 # Inputs that are no market data
 # ======================================================================================================================
@@ -707,62 +601,6 @@ cdef void on_exec_report(EngineCore* e, const ExecReport* r) noexcept nogil:
     act_on_orders(e)
 
 
-cdef void publish_fill(EngineCore* e, const Order* o, const ExecReport* r, FillEvent* f) noexcept nogil:
-    cdef PositionEvent p
-    cdef const Position* account = &e.account[o.instrument]
-    memset(f, 0, sizeof(FillEvent))
-    f.ts_recv_ns = f.ts_recv2_ns = e.now_ns
-    f.ts_venue_ns = f.ts_venue2_ns = r.ts_venue_ns
-    f.instrument = f.instrument2 = o.instrument
-    f.type = EV_FILL
-    f.type2 = EV_CONT
-    f.venue = f.venue2 = o.venue
-    f.flags = r.flags & LIQUIDITY_MAKER
-    f.flags2 = 1
-    f.order_ordinal = o.ordinal
-    f.price_ticks = r.last_price_ticks
-    f.qty_lots = r.last_qty_lots
-    f.trade_id = r.trade_id
-    f.fee_e8 = r.fee_e8
-    f.cum_qty_lots = o.cum_qty_lots
-    f.position_lots = account.position_lots
-    f.side = o.side
-    f.strategy = o.strategy
-    publish_two(e, <const Slot*>f)
-    memset(&p, 0, sizeof(PositionEvent))
-    p.ts_recv_ns = e.now_ns
-    p.ts_venue_ns = r.ts_venue_ns
-    p.instrument = o.instrument
-    p.type = EV_POSITION
-    p.venue = o.venue
-    p.position_lots = account.position_lots
-    p.open_cost_ticklots = <int64_t>account.open_cost_ticklots
-    p.realised_ticklots = <int64_t>account.realised_ticklots
-    p.fees_e8 = account.fees_e8
-    publish(e, <const Slot*>&p)
-
-
-cdef void publish_order_state(EngineCore* e, const Order* o, uint8_t old, int reason) noexcept nogil:
-    cdef OrderStateEvent s
-    memset(&s, 0, sizeof(OrderStateEvent))
-    s.ts_recv_ns = e.now_ns
-    s.ts_venue_ns = TS_NONE
-    s.instrument = o.instrument
-    s.type = EV_ORDER_STATE
-    s.venue = o.venue
-    s.order_ordinal = o.ordinal
-    s.cum_qty_lots = o.cum_qty_lots
-    s.leaves_qty_lots = o.leaves_qty_lots
-    s.state = o.state
-    s.prev_state = old
-    s.strategy = o.strategy
-    s.side = o.side
-    s.reason = reason
-    publish(e, <const Slot*>&s)
-    if begin_call(e, o.strategy):
-        (<CompiledStrategy>e.strategies[o.strategy]).on_order(&e.contexts[o.strategy], &s)
-
-
 # Its own record is its answer, written before it acts.
 cdef void on_command(EngineCore* e, const CommandEvent* record) noexcept nogil:
     cdef CommandEvent c = record[0]
@@ -821,26 +659,10 @@ cdef void cancel_all(EngineCore* e, int reason) noexcept nogil:
             send_cancel(e, o, reason)
 
 
-cdef void report_gap(EngineCore* e, const Book* book, const Slot* record) noexcept nogil:
-    cdef GapEvent g
-    memset(&g, 0, sizeof(GapEvent))
-    g.ts_recv_ns = e.now_ns
-    g.ts_venue_ns = record.ts_venue_ns
-    g.instrument = record.instrument
-    g.type = EV_GAP
-    g.venue = record.venue
-    g.expected_update_id = book.gap_expected_id
-    g.found_update_id = book.gap_found_id
-    g.total = book.gap_count
-    e.totals.gaps += 1
-    e.totals.venue_gaps[e.frame_venue] += 1
-    publish(e, <const Slot*>&g)
-
-
 # ---- timers
 cdef int64_t engine_next_timer(const EngineCore* e) noexcept nogil:
-    if e.timers.count == 0:
-        return 0x7FFFFFFFFFFFFFFFLL
+    if e.timers.count == 0 or e.bars_due_ns < e.timers.items[e.timers.count - 1].due_ns:
+        return e.bars_due_ns
     return e.timers.items[e.timers.count - 1].due_ns
 
 
@@ -849,7 +671,14 @@ cdef void engine_run_timers(EngineCore* e, int64_t now_ns) noexcept nogil:
     cdef TimerEvent ev
     cdef int guard = 0
     # The guard bounds a strategy that keeps setting timers in the past: 1,024 at one input, the rest wait for the next.
-    while e.timers.count > 0 and e.timers.items[e.timers.count - 1].due_ns <= now_ns and guard < 1024:
+    while guard < 1024:
+        if unlikely(e.bars_due_ns <= now_ns) and e.bars_due_ns <= engine_next_timer(e):
+            bars_close_due(e)              # before a timer of the same time, which then sees the bar
+            e.stamps.strategy = stamp(e)
+            act_on_orders(e)
+            continue
+        if likely(e.timers.count == 0) or e.timers.items[e.timers.count - 1].due_ns > now_ns:
+            return
         guard += 1
         t = e.timers.items[e.timers.count - 1]
         e.timers.count -= 1
@@ -888,68 +717,6 @@ cdef void engine_start(EngineCore* e, int64_t ts_ns) noexcept nogil:
     ring_commit(e.ring)
 
 
-# ---- warming
-cdef inline void prefetch_bytes(const void* p, size_t size_bytes) noexcept nogil:
-    cdef size_t at = 0
-    while at < size_bytes + 63:
-        prefetch(<const char*>p + at)
-        at += 64
-
-
-cdef inline void prefetch_level(const Book* b, int side) noexcept nogil:
-    cdef int64_t best = b.sides[side].best_ticks & b.mask
-    prefetch_bytes(&b.sides[side].qty_lots[best - (best & 7)], 64)
-    prefetch(&b.sides[side].bits[best >> 6])
-    prefetch(&b.sides[side].summary[best >> 12])
-
-
-cdef void engine_prefetch(const EngineCore* e) noexcept nogil:
-    cdef int32_t i
-    cdef uint64_t k
-    cdef const RiskState* r = e.risk
-    cdef const OrderTable* orders = e.orders
-    prefetch_bytes(e, 256)
-    prefetch_bytes(&e.actions.items[0], 64)
-    prefetch(&e.actions.count)
-    prefetch(&e.timers.count)
-    prefetch_bytes(&e.risk, <size_t>(<const char*>(e + 1) - <const char*>&e.risk))
-    prefetch_bytes(e.ring, sizeof(RingWriter))
-    prefetch(e.ring.head)
-    for k in range(16):
-        prefetch(e.ring.slots + ((e.ring.next_seq + k) & e.ring.mask))
-    for i in range(e.venue_count):
-        prefetch_bytes(&e.decoders[i], sizeof(Decoder))
-        prefetch_bytes(e.decoders[i].self, 128)
-    prefetch_bytes(e.batch.slots, 32 * sizeof(Slot))
-    prefetch_bytes(e.instruments, 128)
-    prefetch(&e.instruments.count)
-    prefetch_bytes(r.limits + 64, 64)          # the fields behind the limits
-    prefetch(&r.sent_ns[r.sent_count % <uint64_t>r.max_orders_per_min])
-    prefetch_bytes(&orders.items[orders.next_ordinal & (ORDER_SLOTS - 1)], sizeof(Order))
-    prefetch_bytes(&orders.next_ordinal, 64)
-    prefetch(&orders.created_count)
-    prefetch_bytes(e.buffer, sizeof(EncodeBuffer))
-    for i in range(e.instruments.count):
-        prefetch_bytes(&e.instruments.items[i], sizeof(Instrument))
-        prefetch_bytes(&e.books[i], sizeof(Book))
-        prefetch_level(&e.books[i], SIDE_BIDS)
-        prefetch_level(&e.books[i], SIDE_ASKS)
-        prefetch_bytes(&e.tops[i], sizeof(Top))
-        prefetch_bytes(&e.gates[i], sizeof(Gate))
-        prefetch_bytes(&e.gate_limits[i], sizeof(GateLimits))
-        prefetch_bytes(&e.signals[i], sizeof(SignalState))
-        prefetch_bytes(&r.limits[i], sizeof(InstrumentLimits))
-        prefetch_bytes(&e.account[i], sizeof(Position))
-        prefetch(&orders.open_count_by_instrument[i])
-        prefetch(&orders.open_buy_lots[i])
-        prefetch(&orders.open_sell_lots[i])
-    for i in range(e.strategy_count):
-        prefetch_bytes(&e.contexts[i], sizeof(StrategyContext))
-        prefetch(&e.strategies[i])
-        prefetch_bytes(e.strategies[i], 128)
-        prefetch_bytes(&e.positions[i * MAX_INSTRUMENTS + e.contexts[i].instrument], sizeof(Position))
-
-
 cdef void engine_report_feed_broken(EngineCore* e) noexcept nogil:
     e.totals.feed_broken = 1
     report_health(e, HEALTH_FEED_BROKEN, INSTRUMENT_NONE, 0, 0)
@@ -961,257 +728,3 @@ cdef void engine_finish(EngineCore* e) noexcept nogil:
     report_health(e, HEALTH_STOPPED, INSTRUMENT_NONE, e.orders.open_count, 0)
     ring_commit(e.ring)
     engine_publish_state(e)
-
-
-cdef void send_nowhere(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer, int64_t now_ns) noexcept nogil:
-    pass                                   # replay: the replies come from the journal
-
-
-# ======================================================================================================================
-# The Python face: builds the engine from a specification and owns its memory. Cold.
-# ======================================================================================================================
-
-VENUE_KINDS = KINDS
-DEFAULT_VENUES = ("binance_spot",)
-MODES = {"backtest": 1, "paper": 2, "live": 3, "replay": 4}
-
-
-cdef class Engine:
-    """The engine of one run.
-
-    Parameters: spec : dict as `engine_spec(config)` makes it.  writer : EventWriter of the event ring.
-                state_buffer : memory of `state_page_bytes()` bytes, or None for private memory.
-    Errors: ValueError naming the key for a specification that makes no sense; MemoryError.
-    """
-    def __cinit__(self, spec, EventWriter writer not None, state_buffer=None, *, use_scanner=True):
-        cdef uint8_t[::1] memory
-        cdef EngineCore* e
-        self.spec = spec
-        self.writer = writer
-        e = self.core = <EngineCore*>calloc(1, sizeof(EngineCore))
-        if e == NULL:
-            raise MemoryError()
-        e.ring = &writer.ring
-        self._page_buffer = state_buffer if state_buffer is not None else bytearray(state_page_bytes())
-        memory = self._page_buffer
-        e.page = <StatePageLayout*>&memory[4096]
-        e.instruments = <InstrumentTable*>calloc(1, sizeof(InstrumentTable))
-        e.books = <Book*>calloc(MAX_INSTRUMENTS, sizeof(Book))
-        e.gates = <Gate*>calloc(MAX_INSTRUMENTS, sizeof(Gate))
-        e.trade_ids = <TradeIds*>calloc(MAX_INSTRUMENTS, sizeof(TradeIds))
-        e.checksums = <BookChecksum*>calloc(MAX_INSTRUMENTS, sizeof(BookChecksum))
-        e.gate_limits = <GateLimits*>calloc(MAX_INSTRUMENTS, sizeof(GateLimits))
-        e.tops = <Top*>calloc(MAX_INSTRUMENTS, sizeof(Top))
-        e.signals = <SignalState*>calloc(MAX_INSTRUMENTS, sizeof(SignalState))
-        e.risk = <RiskState*>calloc(1, sizeof(RiskState))
-        e.orders = <OrderTable*>calloc(1, sizeof(OrderTable))
-        e.account = <Position*>calloc(MAX_INSTRUMENTS, sizeof(Position))
-        e.positions = <Position*>calloc(MAX_STRATEGIES * MAX_INSTRUMENTS, sizeof(Position))
-        e.buffer = <EncodeBuffer*>calloc(1, sizeof(EncodeBuffer))
-        if (e.instruments == NULL or e.trade_ids == NULL or e.checksums == NULL or e.gates == NULL or e.gate_limits == NULL
-                or e.books == NULL or e.tops == NULL or e.signals == NULL or e.risk == NULL or e.orders == NULL
-                or e.account == NULL or e.positions == NULL or e.buffer == NULL):
-            raise MemoryError()
-        prefix = client_order_prefix(spec["instance"], spec["epoch"]).encode()
-        memcpy(e.id_prefix, <const char*>prefix, 12)
-        self._build_instruments(spec)
-        for kind in spec.get("venues", DEFAULT_VENUES):
-            if decoder_new(&e.decoders[e.venue_count], VENUE_KINDS[kind], e.venue_count, e.instruments, e.id_prefix,
-                           spec["max_frame_bytes"], use_scanner) != 0:
-                raise MemoryError()
-            e.venue_count += 1
-        self._batch_slots = np.zeros(BATCH_SLOTS, SLOT_DTYPE)
-        memory = self._batch_slots.view(np.uint8)
-        e.batch.slots = <Slot*>&memory[0]
-        order_table_init(e.orders)
-        e.gateway.send = send_nowhere
-        e.stamps_on = spec["stamps"]
-        e.risk.trading_state = e.operator_state = e.guard_state = TRADING_NORMAL
-        self._build_strategies(spec)
-        self._write_info(spec)
-        engine_publish_state(e)
-
-    cdef void _free(self) noexcept:
-        cdef EngineCore* e = self.core
-        cdef int i
-        if e == NULL:
-            return
-        self.core = NULL
-        if e.books != NULL:
-            for i in range(MAX_INSTRUMENTS):
-                book_free(&e.books[i])
-        for i in range(e.venue_count):
-            decoder_free(&e.decoders[i])
-        free(e.instruments)
-        free(e.books)
-        free(e.gates)
-        free(e.gate_limits)
-        free(e.checksums)
-        free(e.trade_ids)
-        free(e.tops)
-        free(e.signals)
-        free(e.risk)
-        free(e.orders)
-        free(e.account)
-        free(e.positions)
-        free(e.buffer)
-        free(e)
-
-    def __dealloc__(self):
-        self._free()
-
-    def _build_instruments(self, spec):
-        cdef EngineCore* e = self.core
-        cdef DecimalGrid tick, lot
-        cdef SignalState* s
-        cdef int n
-        cdef bytes symbol
-        cdef BookRules rules
-        venues = spec.get("venues", DEFAULT_VENUES)
-        if not 0 < len(venues) <= MAX_VENUES:
-            raise ValueError(f"venues: expected 1 to {MAX_VENUES}, found {len(venues)}")
-        for item in spec["instruments"]:
-            tick = DecimalGrid(item["tick_size"])
-            lot = DecimalGrid(item["lot_size"])
-            symbol = item["venue_symbol"].encode()
-            slot = item.get("venue", 0)
-            venue = VENUE_KINDS[venues[slot]]
-            rules = book_rules_of(venue, &tick.grid, &lot.grid)
-            rules.max_levels = item.get("book_max_levels", 0)
-            rules.price_decimals = item.get("price_decimals", rules.price_decimals)
-            rules.qty_decimals = item.get("qty_decimals", rules.qty_decimals)
-            n = instrument_add(e.instruments, venue, slot, symbol, len(symbol), tick.grid, lot.grid,
-                               item["min_notional_ticklots"], item["book_window_ticks"], rules)
-            if n < 0:
-                raise ValueError(f"instruments: expected at most {MAX_INSTRUMENTS} distinct symbols of 1 to 24 bytes, "
-                                 f"found {item['venue_symbol']!r}")
-            if book_init(&e.books[n], item["book_window_ticks"], rules) != 0:
-                raise MemoryError()
-            if checksum_init(&e.checksums[n], rules.checksum, &tick.grid, &lot.grid, rules.price_decimals,
-                             rules.qty_decimals) != STATUS_OK:
-                raise ValueError(f"{item['venue_symbol']}: expected price_decimals and qty_decimals of at least those of "
-                                 f"tick_size {item['tick_size']} and lot_size {item['lot_size']}, found "
-                                 f"{rules.price_decimals} and {rules.qty_decimals}")
-            e.tops[n].bid_price_ticks = e.tops[n].ask_price_ticks = PRICE_TICKS_NONE
-            e.tops[n].state = e.gates[n].state = BOOK_SYNCING
-            e.gates[n].causes = GATE_SYNCING | GATE_EMPTY
-            e.gate_limits[n].max_spread = item.get("max_spread_bps", 1e4) / 1e4
-            e.gate_limits[n].max_jump = item.get("max_jump_bps", 1e4) / 1e4
-            e.gate_limits[n].jump_hold_ns = item.get("jump_hold_ns", 0)
-            e.gate_limits[n].max_crossed_ns = item.get("max_crossed_ns", 10 ** 9)
-            e.gate_limits[n].max_age_ns = spec["max_data_age_ns"]
-            s = &e.signals[n]
-            s.bar.interval_ns = spec["bar_interval_ns"]
-            s.imbalance_levels = spec["imbalance_levels"]
-            ema_init(&s.ema_fast, spec["ema_fast"])
-            ema_init(&s.ema_slow, spec["ema_slow"])
-            e.risk.limits[n].max_order_qty_lots = item["max_order_qty_lots"]
-            e.risk.limits[n].max_order_notional_ticklots = item["max_order_notional_ticklots"]
-            e.risk.limits[n].max_position_notional_ticklots = item["max_position_notional_ticklots"]
-            e.risk.limits[n].qty_step_lots = item["qty_step_lots"]
-            e.risk.limits[n].price_collar_e2_bps = item["price_collar_e2_bps"]
-            e.risk.limits[n].max_open_orders = item["max_open_orders"]
-        self._build_consolidated(spec)
-        e.risk.max_data_age_ns = spec["max_data_age_ns"]
-        e.risk.max_orders_per_min = spec["max_orders_per_min"]
-        if not 0 < e.risk.max_orders_per_min <= RATE_SLOTS:
-            raise ValueError(f"max_orders_per_min: expected 1 to {RATE_SLOTS}, found {spec['max_orders_per_min']}")
-
-    def _build_consolidated(self, spec):
-        """Instruments that several venues quote: spec["consolidated"] is a list of lists of instrument numbers."""
-        cdef EngineCore* e = self.core
-        cdef ConsolidatedBook book
-        cdef int k, i
-        for i in range(MAX_INSTRUMENTS):
-            e.consolidated_of[i] = -1
-        groups = spec.get("consolidated", ())
-        if len(groups) > CONSOLIDATED_MAX:
-            raise ValueError(f"consolidated: expected at most {CONSOLIDATED_MAX} groups, found {len(groups)}")
-        for k, members in enumerate(groups):
-            book = ConsolidatedBook([(i, spec["instruments"][i]["tick_size"], spec["instruments"][i]["lot_size"])
-                                     for i in members], instrument=members[0])
-            e.consolidated[k] = book.c
-            for i in members:
-                e.consolidated_of[i] = k
-        e.consolidated_count = len(groups)
-
-    def _build_strategies(self, spec):
-        cdef EngineCore* e = self.core
-        cdef StrategyContext* ctx
-        cdef int i
-        self.strategies = []
-        if len(spec["strategies"]) > MAX_STRATEGIES:
-            raise ValueError(f"strategies: expected at most {MAX_STRATEGIES}, found {len(spec['strategies'])}")
-        for i, item in enumerate(spec["strategies"]):
-            strategy = load_strategy(item["name"], item["kind"], item["parameters"], spec["seed"])
-            self.strategies.append(strategy)
-            e.strategies[i] = <void*>strategy
-            ctx = &e.contexts[i]
-            ctx.strategy = i
-            ctx.instrument = item["instrument"]
-            ctx.tops = e.tops
-            ctx.signals = e.signals
-            ctx.books = e.books
-            ctx.positions = e.positions + i * MAX_INSTRUMENTS
-            ctx.orders = e.orders
-            ctx.actions = &e.actions
-            ctx.timers = &e.timers
-            ctx.random_state = spec["seed"] * 1000003 + i
-        e.strategy_count = len(spec["strategies"])
-
-    def _write_info(self, spec):
-        cdef EngineCore* e = self.core
-        cdef int i
-        cdef bytes name
-        e.page.info.cycles_per_ns = spec.get("cycles_per_ns") or calibrate_cycles_per_ns()
-        e.page.info.instrument_count = e.instruments.count
-        e.page.info.strategy_count = e.strategy_count
-        e.page.info.mode = MODES[spec["mode"]]
-        e.page.info.started_ns = spec.get("started_ns", 0)
-        for i in range(e.instruments.count):
-            memcpy(e.page.info.symbols[i], e.instruments.items[i].symbol, 24)
-            e.page.info.tick_mantissa[i] = e.instruments.items[i].price_grid.mantissa
-            e.page.info.tick_scale[i] = e.instruments.items[i].price_grid.scale
-            e.page.info.lot_mantissa[i] = e.instruments.items[i].qty_grid.mantissa
-            e.page.info.lot_scale[i] = e.instruments.items[i].qty_grid.scale
-            e.page.info.instrument_venues[i] = e.instruments.items[i].venue_slot
-        e.page.info.venue_count = e.venue_count
-        for i, venue in enumerate(spec.get("venue_names", spec.get("venues", DEFAULT_VENUES))):
-            name = venue.encode()[:31]
-            strncpy(e.page.info.venues[i], name, 31)
-        for i in range(e.strategy_count):
-            name = self.strategies[i].name.encode()[:31]
-            strncpy(e.page.info.strategies[i], name, 31)
-
-    def start(self, int64_t ts_ns):
-        """Call the strategies' on_start. ts_ns: receive time of the first input."""
-        engine_start(self.core, ts_ns)
-
-    def finish(self):
-        """Write the last record of an orderly run and the last state page."""
-        engine_finish(self.core)
-
-    def publish_state(self):
-        engine_publish_state(self.core)
-
-    @property
-    def now_ns(self):
-        return self.core.now_ns
-
-    @property
-    def started(self):
-        return bool(self.core.started)
-
-    @property
-    def open_orders(self):
-        return self.core.orders.open_count
-
-    @property
-    def state_buffer(self):
-        """The state page's memory, for StatePage(engine.state_buffer)."""
-        return self._page_buffer
-
-    @property
-    def last_request(self):
-        """Bytes of the last encoded request, for tests."""
-        return (<char*>self.core.buffer.text)[:self.core.buffer.size]

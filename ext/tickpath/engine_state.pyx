@@ -4,9 +4,12 @@ from libc.string cimport memset
 
 from tickpath.decimal cimport ctz64
 from tickpath.engine cimport EngineCore
+from tickpath.market.bar_set cimport BarSet
+from tickpath.market.bars cimport BarBuilder
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_depth
 from tickpath.shm.state_page cimport (
-    STATE_DEPTH, STATE_ORDERS, StateInstrument, StateOrder, StateOrders, StateStrategy, StateTotals, seqlock_write,
+    STATE_DEPTH, STATE_ORDERS, StateBar, StateBars, StateInstrument, StateOrder, StateOrders, StateStrategy, StateTotals,
+    seqlock_write,
 )
 from tickpath.trading.orders cimport ORDER_SLOTS, Order
 from tickpath.trading.positions cimport Position
@@ -51,11 +54,7 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
         s.last_update_id = b.last_update_id
         s.ts_recv_ns = b.ts_recv_ns if b.ts_recv_ns > e.tops[i].ts_recv_ns else e.tops[i].ts_recv_ns
-        s.bar_open_ticks = e.signals[i].bar.open_ticks
-        s.bar_high_ticks = e.signals[i].bar.high_ticks
-        s.bar_low_ticks = e.signals[i].bar.low_ticks
-        s.bar_close_ticks = e.signals[i].bar.close_ticks
-        s.bar_volume_lots = e.signals[i].bar.volume_lots
+        publish_bars(e, i, &s)
         p = &e.account[i]
         s.position_lots = p.position_lots
         s.open_cost_ticklots = <int64_t>p.open_cost_ticklots
@@ -85,6 +84,34 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         strategies[i].fees_e8 = p.fees_e8
     publish_open_orders(e, strategies)
     seqlock_write(&e.page.strategies_seq, &e.page.strategies, strategies, sizeof(StateStrategy) * 16)
+
+
+cdef void publish_bars(EngineCore* e, int instrument, StateInstrument* s) noexcept nogil:
+    cdef const BarSet* bars = &e.bars.sets[instrument]
+    cdef const BarBuilder* b
+    cdef StateBars out
+    cdef StateBar* row
+    cdef int k
+    for k in range(bars.count):
+        b = &bars.builders[k]
+        row = &out.items[b.spec_idx]
+        row.ts_open_ns = b.ts_open_ns
+        row.open_ticks = b.open_ticks
+        row.high_ticks = b.high_ticks
+        row.low_ticks = b.low_ticks
+        row.close_ticks = b.close_ticks
+        row.volume_lots = b.volume_lots
+        row.buy_volume_lots = b.buy_volume_lots
+        row.trade_count = b.trade_count
+        row.late_count = b.late_count
+        row.late_lots = b.late_lots
+        row.skipped_empty_count = b.skipped_empty_count
+    seqlock_write(&e.page.bars_seq[instrument], &e.page.bars[instrument], &out, bars.count * sizeof(StateBar))
+    s.bar_open_ticks = out.items[0].open_ticks
+    s.bar_high_ticks = out.items[0].high_ticks
+    s.bar_low_ticks = out.items[0].low_ticks
+    s.bar_close_ticks = out.items[0].close_ticks
+    s.bar_volume_lots = out.items[0].volume_lots
 
 
 cdef void publish_open_orders(EngineCore* e, StateStrategy* strategies) noexcept nogil:

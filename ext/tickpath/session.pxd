@@ -1,7 +1,8 @@
 # What stands around the engine: inputs, time, and where orders go. Hot; one thread owns it.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from tickpath.engine cimport Engine, EngineCore
+from tickpath.engine cimport EngineCore
+from tickpath.engine_build cimport Engine
 from tickpath.outbox cimport Outbox
 from tickpath.shm.journal_guard cimport JournalGuard
 from tickpath.shm.lane cimport LaneReader

@@ -10,9 +10,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tickpath.engine cimport (
-    Engine, EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
-    engine_prefetch, engine_report_feed_broken, engine_run_timers, engine_start,
+    EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
+    engine_report_feed_broken, engine_run_timers, engine_start,
 )
+from tickpath.engine_build cimport Engine
+from tickpath.engine_prefetch cimport engine_prefetch
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.clock cimport mono_now_ns
 from tickpath.outbox cimport outbox_free, outbox_held, outbox_new, outbox_release, outbox_send
@@ -381,6 +383,11 @@ cdef class Session:
         self._advance(f.ts_recv_ns)
         engine_on_input(self.core, <const Slot*>&f)
         engine_publish_state(self.core)
+
+    @property
+    def next_due_ns(self):
+        """The engine time at which a bar is to be closed or a timer to be run, ns; 2^63 - 1 when there is none."""
+        return engine_next_timer(self.core)
 
     def gate(self, int instrument):
         """(BookState, mask of GateCause) of an instrument, as its gate says now."""

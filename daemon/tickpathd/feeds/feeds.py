@@ -87,6 +87,11 @@ class Feeds:
     def now_ns(self):
         return self.epoch_offset_ns + mono_ns()
 
+    def run_due(self):
+        """In an idle turn: a clock input when a bar is to be closed or a timer to be run, which no frame may bring for long."""
+        if self.session.next_due_ns <= (now_ns := self.now_ns()) and self.session.engine.started:
+            self.session.clock(now_ns)
+
     # ---- life
     def start(self):
         for line in self.lines:

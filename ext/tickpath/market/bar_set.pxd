@@ -16,7 +16,7 @@ cdef struct BarSet:
     int32_t count
     int32_t time_count                # builders[:time_count] are the time bars, shortest first
     int32_t again                     # 1: the last bar_set_on_trade did not take its trade: call it again with the same one
-    int32_t _reserved
+    int32_t moved                     # set when bar_set_next_due_ns may have changed; for the caller, who clears it
     int64_t grace_ns                  # of every time bar, for bar_set_close_due
     int64_t ts_next_close_ns          # no time bar closes before it
     int128[16] closed_notional_ticklots   # of the bars the last call returned, in the same order
@@ -34,7 +34,7 @@ cdef bint bar_set_add(BarSet* s, const BarBuilder* configured) noexcept nogil
 # again with the same trade: only builders with emit_empty ever ask for that.
 cdef int bar_set_on_trade(BarSet* s, const TradeEvent* trade, BarEvent* closed) noexcept nogil
 
-# Close the time bars that ended grace_ns or more before now_ns; room for 16. Call until it returns fewer than 16.
+# Close the time bars that are due at now_ns (bar_next_due_ns); room for 16. Call until it returns fewer than 16.
 cdef int bar_set_close_due(BarSet* s, int64_t now_ns, BarEvent* closed) noexcept nogil
 
 # The engine time from which bar_set_close_due has something to do; INT64_MAX when there is nothing.
@@ -42,6 +42,10 @@ cdef int64_t bar_set_next_due_ns(const BarSet* s) noexcept nogil
 
 # The bars being built that have a trade, in the order of the builders; room for 16. Returns how many.
 cdef int bar_set_unfinished(BarSet* s, int64_t ts_recv_ns, BarEvent* bars) noexcept nogil
+
+# ---- cold
+# Add a builder for each BarSpec; ValueError when there are none, too many, or two that are the same.
+cdef int bar_set_configure(BarSet* s, tuple specs, object tick_size, object lot_size, int32_t empty_run_max) except -1
 
 cdef class BarStream:
     cdef BarSet bars

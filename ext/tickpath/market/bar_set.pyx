@@ -3,12 +3,12 @@
 `build_bar_set(trades, ["1m", "5m", "tick:100"])` gives one `BarSeries` for each specification; `BarStream` gives the bars as
 they close, as the engine sees them. Rules and worked examples: docs/bars.md.
 """
-from libc.stdint cimport INT64_MAX, INT64_MIN, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from tickpath.market.bars cimport (
-    BAR_CLOSED_BY_TIME, BAR_SPEC_SHIFT, BAR_TIME, bar_close_next, bar_has_due, bar_next_due_ns, bar_on_trade, bar_trade_time,
-    bar_unfinished,
+    BAR_SPEC_SHIFT, BAR_TIME, bar_add, bar_close_due, bar_close_next, bar_has_due, bar_next_due_ns,
+    bar_on_trade, bar_trade_time, bar_unfinished,
 )
 from tickpath.types cimport EV_BAR, EV_TRADE, likely, unlikely
 
@@ -50,61 +50,87 @@ cdef int bar_set_on_trade(BarSet* s, const TradeEvent* trade, BarEvent* closed) 
     cdef int n = 0
     s.again = 0
     if unlikely(ts_ns >= s.ts_next_close_ns):
+        s.moved = 1
         # Room is kept for the bars that the trade itself fills, one a builder at most.
-        n = close_until(s, ts_ns, trade.ts_recv_ns, 0, closed, BAR_SET_CAPACITY - (s.count - s.time_count))
-        if unlikely(earliest_due(s, ts_ns) >= 0):
+        n = close_until(s, ts_ns, trade.ts_recv_ns, closed, BAR_SET_CAPACITY - (s.count - s.time_count))
+        if unlikely(earliest_over(s, ts_ns) >= 0):
             s.again = 1
             return n
-    for i in range(s.count):
+        for i in range(s.time_count):
+            bar_on_trade(&s.builders[i], trade, closed + n)
+        s.ts_next_close_ns = next_close_ns(s)
+    else:
+        # No time bar ends here: each takes the trade as it is.
+        for i in range(s.time_count):
+            bar_add(&s.builders[i], trade, ts_ns, ts_ns < s.builders[i].ts_open_ns)
+    for i in range(s.time_count, s.count):
         if unlikely(bar_on_trade(&s.builders[i], trade, closed + n)):
             s.closed_notional_ticklots[n] = s.builders[i].closed_notional_ticklots
             n += 1
-    if unlikely(ts_ns >= s.ts_next_close_ns):
-        s.ts_next_close_ns = next_close_ns(s)
     return n
 
 
 cdef int bar_set_close_due(BarSet* s, int64_t now_ns, BarEvent* closed) noexcept nogil:
-    cdef int n = close_until(s, now_ns - s.grace_ns, now_ns, BAR_CLOSED_BY_TIME, closed, BAR_SET_CAPACITY)
-    if n != 0:
-        s.ts_next_close_ns = next_close_ns(s)
+    cdef int n = 0
+    cdef int32_t i = earliest_due(s, now_ns)
+    if i >= 0:
+        s.ts_next_close_ns = INT64_MIN     # as next_close_ns has it
+    while i >= 0 and n < BAR_SET_CAPACITY:
+        if unlikely(not bar_close_due(&s.builders[i], now_ns, closed + n)):
+            break
+        s.closed_notional_ticklots[n] = s.builders[i].closed_notional_ticklots
+        n += 1
+        i = earliest_due(s, now_ns)
     return n
 
 
-cdef inline int close_until(BarSet* s, int64_t until_ns, int64_t ts_recv_ns, int flags, BarEvent* closed,
-                            int room) noexcept nogil:
+cdef inline int close_until(BarSet* s, int64_t until_ns, int64_t ts_recv_ns, BarEvent* closed, int room) noexcept nogil:
     cdef int n = 0
     cdef int32_t i
     while n < room:
-        i = earliest_due(s, until_ns)
+        i = earliest_over(s, until_ns)
         if i < 0:
             break
         # 0 when a builder skips a gap longer than it may fill: that moves it on, so the loop ends.
-        if bar_close_next(&s.builders[i], until_ns, ts_recv_ns, flags, closed + n):
+        if bar_close_next(&s.builders[i], until_ns, ts_recv_ns, 0, closed + n):
             s.closed_notional_ticklots[n] = s.builders[i].closed_notional_ticklots
             n += 1
     return n
 
 
-cdef inline int32_t earliest_due(const BarSet* s, int64_t until_ns) noexcept nogil:
-    """The builder that closes first among those due; -1 when none is. Ties go to the lower index, the shorter interval."""
+cdef inline int32_t earlier(const BarSet* s, int32_t i, int32_t found) noexcept nogil:
+    """Whichever of two time bars closes first. Ties go to `found`, the lower index and so the shorter interval."""
+    if found < 0:
+        return i
+    if s.builders[i].ts_open_ns + s.builders[i].interval_ns < s.builders[found].ts_open_ns + s.builders[found].interval_ns:
+        return i
+    return found
+
+
+cdef inline int32_t earliest_over(const BarSet* s, int64_t until_ns) noexcept nogil:
+    """The builder that closes first among those whose interval is over; -1 when none is."""
     cdef int32_t i, found = -1
-    cdef int64_t close_ns, first_ns = INT64_MAX
     for i in range(s.time_count):
         if bar_has_due(&s.builders[i], until_ns):
-            close_ns = s.builders[i].ts_open_ns + s.builders[i].interval_ns
-            if found < 0 or close_ns < first_ns:
-                found = i
-                first_ns = close_ns
+            found = earlier(s, i, found)
+    return found
+
+
+cdef inline int32_t earliest_due(const BarSet* s, int64_t now_ns) noexcept nogil:
+    """The same among those that are to be closed by time at now_ns."""
+    cdef int32_t i, found = -1
+    for i in range(s.time_count):
+        if bar_next_due_ns(&s.builders[i]) <= now_ns < INT64_MAX:
+            found = earlier(s, i, found)
     return found
 
 
 cdef inline int64_t next_close_ns(const BarSet* s) noexcept nogil:
-    """Bars without a trade count too: the first trade behind them has to open another interval."""
+    """Where a bar has no trade yet the next trade has to look: it opens that bar, or another."""
     cdef int32_t i
     cdef int64_t close_ns, first_ns = INT64_MAX
     for i in range(s.time_count):
-        if not s.builders[i].started:
+        if not s.builders[i].has_trades:
             return INT64_MIN
         close_ns = s.builders[i].ts_open_ns + s.builders[i].interval_ns
         if close_ns < first_ns:
@@ -171,6 +197,30 @@ class BarSeries:
         return np.array([n / v if v else np.nan for n, v in pairs], np.float64)
 
 
+cdef int bar_set_configure(BarSet* s, tuple specs, object tick_size, object lot_size, int32_t empty_run_max) except -1:
+    cdef BarBuilder b
+    if not 1 <= len(specs) <= BAR_SET_CAPACITY:
+        raise ValueError(f"specs: expected 1 to {BAR_SET_CAPACITY}, found {len(specs)}")
+    seen = {}
+    for spec in specs:
+        threshold = spec.threshold(tick_size, lot_size)
+        key = (spec.kind, spec.interval_ns, spec.offset_ns, threshold)
+        if key in seen:
+            raise ValueError(f"specs: expected different bars, found {seen[key]!r} and {spec.text!r}")
+        seen[key] = spec.text
+        memset(&b, 0, sizeof(BarBuilder))
+        b.kind = spec.kind
+        b.interval_ns = spec.interval_ns
+        b.offset_ns = spec.offset_ns
+        b.threshold = <int128><uint64_t>(threshold >> 64) << 64 | <uint64_t>(threshold & 0xFFFFFFFFFFFFFFFF)
+        b.late_rule = LATE_RULES[spec.late_rule]
+        b.emit_empty = spec.emit_empty
+        b.empty_run_max = empty_run_max
+        b.ids_unordered = not spec.trade_ids_ordered
+        bar_set_add(s, &b)
+    return 0
+
+
 cdef class BarStream:
     """The bars of one instrument as they close.
 
@@ -180,29 +230,11 @@ cdef class BarStream:
     """
 
     def __cinit__(self, specs, *, tick_size=None, lot_size=None, int64_t grace_ns=0):
-        cdef BarBuilder b
         if grace_ns < 0:
             raise ValueError(f"grace_ns: expected 0 or more, found {grace_ns}")
         self.specs = tuple(s if isinstance(s, BarSpec) else parse_bar_spec(s) for s in specs)
-        if not 1 <= len(self.specs) <= BAR_SET_CAPACITY:
-            raise ValueError(f"specs: expected 1 to {BAR_SET_CAPACITY}, found {len(self.specs)}")
         bar_set_init(&self.bars, grace_ns)
-        seen = {}
-        for spec in self.specs:
-            threshold = spec.threshold(tick_size, lot_size)
-            key = (spec.kind, spec.interval_ns, spec.offset_ns, threshold)
-            if key in seen:
-                raise ValueError(f"specs: expected different bars, found {seen[key]!r} and {spec.text!r}")
-            seen[key] = spec.text
-            memset(&b, 0, sizeof(BarBuilder))
-            b.kind = spec.kind
-            b.interval_ns = spec.interval_ns
-            b.offset_ns = spec.offset_ns
-            b.threshold = <int128><uint64_t>(threshold >> 64) << 64 | <uint64_t>(threshold & 0xFFFFFFFFFFFFFFFF)
-            b.late_rule = LATE_RULES[spec.late_rule]
-            b.emit_empty = spec.emit_empty
-            b.ids_unordered = not spec.trade_ids_ordered
-            bar_set_add(&self.bars, &b)
+        bar_set_configure(&self.bars, self.specs, tick_size, lot_size, 0)
         self.full_chunks = []
         self._new_chunk()
 

@@ -67,6 +67,12 @@ def _duration_ns(text, whole):
     return int(value)
 
 
+def interval_text(interval_ns):
+    """The shortest specification of plain time bars: 60,000,000,000 is "1m"."""
+    unit = max((u for u, ns in UNIT_NS.items() if interval_ns % ns == 0), key=UNIT_NS.get)
+    return f"{interval_ns // UNIT_NS[unit]}{unit}"
+
+
 def parse_bar_spec(text, *, emit_empty=False, late_rule="add", trade_ids_ordered=True):
     """A BarSpec from text.
 

@@ -1,8 +1,8 @@
 """Right-aligned bars. `build_bars(trades, interval_ns)` is the batch form over recorded trades."""
-from libc.stdint cimport INT64_MAX, INT64_MIN, uint8_t
+from libc.stdint cimport INT64_MAX, uint8_t
 from libc.string cimport memset
 
-from tickpath.types cimport EV_BAR, EV_CONT, TRADE_SELL_AGGRESSOR, unlikely
+from tickpath.types cimport EV_BAR, EV_CONT, unlikely
 
 import numpy as np
 
@@ -51,50 +51,12 @@ cdef inline int threshold_bar_on_trade(BarBuilder* b, const TradeEvent* trade, i
     return BAR_CLOSED
 
 
-cdef inline void bar_add(BarBuilder* b, const TradeEvent* trade, int64_t ts_ns, bint late) noexcept nogil:
-    cdef int64_t price_ticks = trade.price_ticks
-    if unlikely(late):
-        b.late_count += 1
-        b.late_lots += trade.qty_lots
-        if b.late_rule == BAR_LATE_DROP:
-            return
-    if unlikely(not b.has_trades):
-        b.open_ticks = b.high_ticks = b.low_ticks = b.close_ticks = price_ticks
-        # Any trade that is not late is earlier than this open and later than this close.
-        b.ts_open_trade_ns = INT64_MAX
-        b.ts_close_trade_ns = INT64_MIN
-        b.instrument = trade.instrument
-        b.venue = trade.venue
-        b.empty_run = 0
-        b.has_trades = 1
-    if price_ticks > b.high_ticks:
-        b.high_ticks = price_ticks
-    if price_ticks < b.low_ticks:
-        b.low_ticks = price_ticks
-    if likely(not late):
-        if likely(ts_ns > b.ts_close_trade_ns
-                  or (ts_ns == b.ts_close_trade_ns and (trade.trade_id >= b.close_trade_id or b.ids_unordered))):
-            b.close_ticks = price_ticks
-            b.ts_close_trade_ns = ts_ns
-            b.close_trade_id = trade.trade_id
-        if unlikely(ts_ns < b.ts_open_trade_ns
-                    or (ts_ns == b.ts_open_trade_ns and trade.trade_id < b.open_trade_id and not b.ids_unordered)):
-            b.open_ticks = price_ticks
-            b.ts_open_trade_ns = ts_ns
-            b.open_trade_id = trade.trade_id
-    b.volume_lots += trade.qty_lots
-    if not trade.flags & TRADE_SELL_AGGRESSOR:
-        b.buy_volume_lots += trade.qty_lots
-    b.trade_count += trade.trade_count
-    b.notional_ticklots += <int128>price_ticks * trade.qty_lots
-
-
 cdef int bar_close_next(BarBuilder* b, int64_t until_ns, int64_t ts_recv_ns, int flags, BarEvent* closed) noexcept nogil:
     cdef int64_t intervals
     if not bar_has_due(b, until_ns):
         return BAR_NONE_CLOSED
     if not b.has_trades:
-        if unlikely(b.empty_run >= BAR_EMPTY_RUN_MAX):
+        if unlikely(b.empty_run >= bar_empty_run_max(b)):
             intervals = <int64_t>((<uint64_t>until_ns - <uint64_t>b.ts_open_ns) // <uint64_t>b.interval_ns)
             b.ts_open_ns += intervals * b.interval_ns
             b.skipped_empty_count += intervals
@@ -108,13 +70,20 @@ cdef int bar_close_next(BarBuilder* b, int64_t until_ns, int64_t ts_recv_ns, int
 
 
 cdef int bar_close_due(BarBuilder* b, int64_t now_ns, BarEvent* closed) noexcept nogil:
+    if now_ns < bar_next_due_ns(b) or now_ns == INT64_MAX:
+        return BAR_NONE_CLOSED
     return bar_close_next(b, now_ns - b.grace_ns, now_ns, BAR_CLOSED_BY_TIME, closed)
 
 
 cdef int64_t bar_next_due_ns(const BarBuilder* b) noexcept nogil:
-    if b.kind != BAR_TIME or not b.started or not (b.has_trades or b.emit_empty):
+    if b.kind != BAR_TIME or not b.started:
         return INT64_MAX
-    return b.ts_open_ns + b.interval_ns + b.grace_ns
+    if b.has_trades:
+        return b.ts_due_ns
+    # A run that has reached its limit ends with the next trade, not bar by bar.
+    if not b.emit_empty or b.empty_run >= bar_empty_run_max(b):
+        return INT64_MAX
+    return bar_due_from(b, b.ts_open_ns)
 
 
 cdef int bar_unfinished(const BarBuilder* b, int64_t ts_recv_ns, BarEvent* bar) noexcept nogil:

@@ -166,6 +166,22 @@ cdef struct StateOrders:
     uint64_t total
     StateOrder items[64]
 
+cdef struct StateBar:                 # a bar being built
+    int64_t ts_open_ns
+    int64_t open_ticks
+    int64_t high_ticks
+    int64_t low_ticks
+    int64_t close_ticks
+    int64_t volume_lots
+    int64_t buy_volume_lots
+    uint64_t trade_count              # 0: it has no trade yet, and its prices are the close of the bar before
+    uint64_t late_count               # of the whole run: trades that came after their bar was closed …
+    int64_t late_lots
+    uint64_t skipped_empty_count
+
+cdef struct StateBars:
+    StateBar items[16]                # by spec_idx
+
 cdef struct StatePageLayout:
     StateInfo info
     uint64_t totals_seq
@@ -177,6 +193,10 @@ cdef struct StatePageLayout:
     uint64_t orders_seq
     StateOrders orders
     Histogram steps[12]
+    uint64_t bars_seq[64]
+    StateBars bars[64]
+    uint64_t bar_spec_count           # written once, before the first input
+    char bar_specs[16][32]
 
 cdef extern from "seqlock.h" nogil:
     void seqlock_write(uint64_t* seq, void* block, const void* source, long size_bytes) noexcept

@@ -95,6 +95,16 @@ cdef class StatePage:
             result.append(_record(<StateInstrument[:1]>&out))
         return result
 
+    def bars(self):
+        """The bars being built: for every instrument {specification: dict}; units in the field names."""
+        cdef StateBars out
+        specs = [_text(self.page.bar_specs[k], 32) for k in range(_checked_count(self.page.bar_spec_count, 16, "bars"))]
+        result = []
+        for i in range(_checked_count(self.page.info.instrument_count, 64, "instruments")):
+            self._read(&self.page.bars_seq[i], &self.page.bars[i], &out, sizeof(StateBars))
+            result.append({text: _record(<StateBar[:1]>&out.items[k]) for k, text in enumerate(specs)})
+        return result
+
     def strategies(self):
         """One dict per strategy: counts, position, P&L."""
         cdef StateStrategy[16] out

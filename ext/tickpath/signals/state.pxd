@@ -1,10 +1,9 @@
-# What the engine knows of an instrument's market besides its book: the top, the bar, the signals. Hot; step 4.
+# What the engine knows of an instrument's market besides its book and bars: the top, the signals. Hot; step 4.
 #
 # The top is the newest of the venue's quote and our book's best, by update id where the venue gives one to both
 # (Binance spot does), else by arrival.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from tickpath.market.bars cimport BarBuilder
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_next_level
 from tickpath.signals.indicators.ema cimport EmaState
 from tickpath.signals.indicators.imbalance cimport imbalance_of
@@ -20,8 +19,7 @@ cdef struct Top:
     int32_t state                     # BookState, as the gate says (market/gate.pxd)
 
 cdef struct SignalState:
-    BarBuilder bar
-    EmaState ema_fast                 # of bar closes, ticks
+    EmaState ema_fast                 # of the closes of the first of the bars, ticks
     EmaState ema_slow
     double imbalance                  # of the top, -1..1
     int32_t imbalance_levels

@@ -9,6 +9,7 @@ import traceback
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from tickpath.market.bars cimport BAR_CLOSED_BY_TIME, BAR_EMPTY, BAR_KIND_MASK, bar_spec_idx
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, book_depth
 from tickpath.signals.state cimport depth_imbalance
 from tickpath.trading.orders cimport ORDER_SLOTS, Order
@@ -24,6 +25,7 @@ from tickpath.types import OrderState, Reason, SignalKind
 
 _SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 _TYPES = {"market": ORDER_TYPE_MARKET, "limit": ORDER_TYPE_LIMIT, "limit_maker": ORDER_TYPE_LIMIT_MAKER}
+_BAR_KINDS = ("time", "tick", "volume", "dollar")
 _TIMES_IN_FORCE = {"gtc": TIME_IN_FORCE_GTC, "ioc": TIME_IN_FORCE_IOC, "fok": TIME_IN_FORCE_FOK}
 
 
@@ -97,8 +99,35 @@ cdef class Trade:
 
 
 cdef class Bar:
-    """on_bar: a closed bar, right-aligned: ts_close_ns is exclusive, ts_open_ns inclusive."""
+    """on_bar: a closed bar, right-aligned: ts_close_ns is exclusive, ts_open_ns inclusive. `spec` is its specification as the
+    configuration has it ("5m", "tick:100"), `spec_idx` that one's place there."""
     cdef const BarEvent* event
+    cdef tuple specs
+
+    @property
+    def spec(self):
+        return self.specs[bar_spec_idx(self.event)]
+
+    @property
+    def spec_idx(self):
+        return bar_spec_idx(self.event)
+
+    @property
+    def kind(self):
+        cdef uint32_t kind = self.event.flags & BAR_KIND_MASK
+        return _BAR_KINDS[kind]
+
+    @property
+    def interval_ns(self):
+        return self.event.interval_ns
+
+    @property
+    def is_empty(self):
+        return bool(self.event.flags & BAR_EMPTY)
+
+    @property
+    def closed_by_time(self):
+        return bool(self.event.flags & BAR_CLOSED_BY_TIME)
 
     @property
     def instrument(self):
@@ -371,6 +400,7 @@ cdef class PythonHost(CompiledStrategy):
         self._quote, self._trade, self._bar, self._signal = Quote(), Trade(), Bar(), Signal()
         self._order, self._fill, self._book = OrderUpdate(), Fill(), Book()
         self.errors = []
+        self._bar.specs = ()
 
         def overridden(method):
             return getattr(type(strategy), method, None) is not getattr(Strategy, method)
@@ -387,6 +417,10 @@ cdef class PythonHost(CompiledStrategy):
         self.cb_command, self.wants_command = strategy.on_command, overridden("on_command")
         self.cb_stop, self.wants_stop = strategy.on_stop, overridden("on_stop")
 
+    def name_bars(self, specs):
+        """specs : texts of the engine's bars, in the order of spec_idx."""
+        self._bar.specs = tuple(specs)
+
     @property
     def python_strategy(self):
         """The user's object."""
@@ -399,8 +433,9 @@ cdef class PythonHost(CompiledStrategy):
         except BaseException as e:
             # One broken callback stops its strategy, never the engine: the engine sees `failed` and cancels its orders.
             ctx.failed = 1
-            self.errors.append("".join(traceback.format_exception(e)))
-            print(f"strategy_error name={self.name!r} error={e!r}: strategy stopped\n{self.errors[-1]}", file=sys.stderr)
+            text = "".join(traceback.format_exception(e))
+            self.errors.append(text)
+            print(f"strategy_error name={self.name!r} error={e!r}: strategy stopped\n{text}", file=sys.stderr)
 
     cdef void on_start(self, StrategyContext* ctx) noexcept nogil:
         if self.wants_start:

@@ -7,6 +7,7 @@
 # ctx_random, and from nowhere else.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from tickpath.market.bar_set cimport BarSet
 from tickpath.market.book cimport Book
 from tickpath.signals.state cimport SignalState, Top
 from tickpath.trading.orders cimport OrderTable, order_reserve
@@ -65,6 +66,7 @@ cdef struct StrategyContext:
     TimerQueue* timers
     uint64_t random_state
     int32_t failed                    # set by a host whose strategy raised: it is called no more
+    const BarSet* bars                # by instrument: those being built
 
 # ---- hot
 # Ask for an order. Returns its ordinal at once (0 when table or queue is full); whether it was accepted arrives as

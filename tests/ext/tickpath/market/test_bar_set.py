@@ -167,6 +167,23 @@ def test_closing_by_time_goes_on_until_nothing_is_due():
     assert len(stream.on_trades(trades([(60 * SECOND + 1, 11, 1, 0)]))) == 0
 
 
+def test_a_bar_that_was_overdue_at_its_first_trade_waits_for_one_interval_more():
+    stream = BarStream(["1s", "3s"], grace_ns=5)
+    tape = trades([(100, 10, 1, 0), (200, 11, 1, 0), (2 * SECOND, 12, 1, 0)])
+    tape["ts_recv_ns"] = [SECOND + 6, SECOND + 7, 2 * SECOND + 1]
+    stream.on_trades(tape[:2])
+    assert stream.next_due_ns == 2 * SECOND + 11 and len(stream.close_due(2 * SECOND + 10)) == 0
+    assert stream.on_trades(tape[2:])["ts_open_ns"].tolist() == [0]
+    assert stream.next_due_ns == 3 * SECOND + 5            # in time: both end there
+    assert stream.close_due(3 * SECOND + 5)["interval_ns"].tolist() == [SECOND, 3 * SECOND]
+
+
+def test_a_bar_at_the_end_of_time_is_never_due():
+    stream = BarStream(["1s", parse_bar_spec("2s", emit_empty=True)], grace_ns=5)
+    stream.on_trades(trades([(2 ** 63 - 2, 10, 1, 0)]))
+    assert stream.next_due_ns is None and len(stream.close_due(2 ** 63 - 1)) == 0
+
+
 def test_a_trade_long_after_closing_by_time_opens_its_own_interval():
     stream = BarStream(["1s", "5s"])
     stream.on_trades(trades([(0, 10, 1, 0)]))

@@ -27,6 +27,7 @@ class Scripted(Strategy):
     def __init__(self, parameters):
         super().__init__(parameters)
         self.todo, self.updates, self.fills, self.timers, self.ordinals, self.seen = [], [], [], [], [], []
+        self.grids = []
 
     def act(self, ctx):
         todo, self.todo = self.todo, []
@@ -51,19 +52,23 @@ class Scripted(Strategy):
         self.timers.append((event.due_ns, ctx.now_ns))
         self.act(ctx)
 
+    def on_grid(self, ctx, event):
+        self.grids.append((event.instrument, str(event.tick_size), str(event.lot_size), event.price_factor, event.qty_factor))
+        self.act(ctx)
+
 
 class Market:
     """An engine with one scripted strategy, a snapshot of 10 levels a side and a quote; `now_ms` is the feed's clock."""
 
-    def __init__(self, *, paper=None, max_orders_per_min=60000, max_data_age_ms=2000, state_buffer=None, writer=None,
-                 session_options=None, **limits):
+    def __init__(self, *, strategy="engine_harness:Scripted", paper=None, max_orders_per_min=60000, max_data_age_ms=2000,
+                 state_buffer=None, writer=None, session_options=None, **limits):
         self.writer = EventWriter.local(1 << 16) if writer is None else writer
         spec = {
             "instance": "harness", "epoch": 1, "mode": "paper", "seed": 1, "stamps": True, "max_frame_bytes": 1 << 20,
             "bar_interval_ns": 10 ** 9, "imbalance_levels": 5, "ema_fast": 2, "ema_slow": 4,
             "max_data_age_ns": max_data_age_ms * MS, "max_orders_per_min": max_orders_per_min,
             "instruments": [{**LIMITS, **limits}],
-            "strategies": [{"name": "scripted", "kind": "engine_harness:Scripted", "parameters": {}, "instrument": 0}]}
+            "strategies": [{"name": "scripted", "kind": strategy, "parameters": {}, "instrument": 0}]}
         self.engine = Engine(spec, self.writer, state_buffer)
         self.session = Session(self.engine, {**PAPER, **(paper or {})}, **(session_options or {}))
         self.feed, self.lane = FeedLaneWriter.local(1 << 16)

@@ -67,9 +67,11 @@ FAULTS = {
     "zero_checksum": Spec("a checksum is 0", "book", venues=("okx",)),
     "halt": Spec("an instrument's status is another, over REST and where the venue has a channel for it", "now",
                  {"status": Parameter(str, "HALT", "the venue's own word")}, lasting=True, by_connection=False),
-    "tick_change": Spec("an instrument's increments change; with a finer tick all prices leave the old grid", "now",
+    "tick_change": Spec("an instrument's increments change; with a finer tick all prices leave the old grid, with a coarser one "
+                        "they come back to that of the capture", "now",
                         {"tick_size": Parameter(str, "", "decimal text, empty: unchanged"),
-                         "lot_size": Parameter(str, "", "decimal text, empty: unchanged")}, by_connection=False),
+                         "lot_size": Parameter(str, "", "decimal text, empty: unchanged"),
+                         "rest_after_ms": Parameter(int, 0, "REST names them so much later")}, by_connection=False),
     "bad_number": Spec("a book change holds what no number or no JSON should be", "book",
                        {"form": Parameter(str, "1e400", f"one of {', '.join(FORMS)}"),
                         "depth": Parameter(int, 5000, "of deep_nesting")}),

@@ -374,8 +374,11 @@ class SimServer:
     def _begin_tick_change(self, armed):
         for item in self._instruments(armed):
             tick, lot = armed.values["tick_size"], armed.values["lot_size"]
+            item.listed_before = (item.grid(), time.monotonic() + armed.values["rest_after_ms"] / 1000)
             with contextlib.suppress(ArithmeticError):
                 if tick and Decimal(tick) < Decimal(item.grid()[0]):
                     item.move_prices(Decimal(tick))
+                elif tick and item.price_shift:
+                    item.move_prices(-(item.price_shift % Decimal(tick)))
             item.tick_size, item.lot_size = tick or item.tick_size, lot or item.lot_size
         self._note(armed, self.connections.values())

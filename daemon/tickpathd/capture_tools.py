@@ -6,8 +6,9 @@ from tickpath.market import OrderBook
 from tickpath.market.book import BookResult
 from tickpath.market.checksum import Checksum
 from tickpath.market.instruments import ChecksumKind
+from tickpath.market.l3_book import L3OrderBook, L3Result
 from tickpath.raw_capture import is_raw_capture, raw_summary
-from tickpath.types import BookState, EventType, Status
+from tickpath.types import DTYPES, BookState, EventType, Status
 from tickpath.venues.batch import MessageKind
 from tickpath.venues.capture_facts import capture_facts
 from tickpath.venues.decoders import KINDS, MessageDecoder
@@ -15,7 +16,9 @@ from tickpath.venues.decoders import KINDS, MessageDecoder
 VENUES = tuple(KINDS)
 NO_INSTRUMENT = 0xFFFFFFFF
 MAX_FRAME_BYTES = 16 << 20
-DELTA_LAST = 8                    # as in types.pxd
+DELTA_LAST = ORDER_DELTA_LAST = 8     # as in types.pxd
+ORDER_DELTA_CHECKSUM = 16
+L3_ORDERS = 1 << 19               # of one book
 CHECKSUMS = {"kraken": ChecksumKind.CHECKSUM_KRAKEN, "okx": ChecksumKind.CHECKSUM_OKX}
 NAMES = {MessageKind.MESSAGE_TRADE: "trades", MessageKind.MESSAGE_QUOTE: "quotes",
          MessageKind.MESSAGE_BOOK_DELTA: "book_deltas", MessageKind.MESSAGE_SNAPSHOT: "snapshots",
@@ -99,6 +102,38 @@ def decode_counts(venue, file, progress=None):
     return counts
 
 
+class ProvenOrders:
+    """One instrument's book of one connection, made from single orders, with Kraken's proof of the queues."""
+
+    def __init__(self, venue, facts):
+        self.book = L3OrderBook(facts.tick_size, facts.lot_size, 262144 if venue in CHECKSUMS else 65536,
+                                rules="kraken" if venue == "kraken" else "coinbase", order_capacity=L3_ORDERS)
+        self.checksum = None
+        if venue == "kraken":
+            self.checksum = Checksum(CHECKSUMS[venue], facts.tick_size, facts.lot_size, facts.price_decimals, facts.qty_decimals)
+        self.depth = facts.max_levels if venue == "kraken" else 0
+        self.messages = self.ok = self.bad = self.too_old = 0
+
+    def apply(self, slots):
+        """The slots of a whole message, two for each order."""
+        self.messages += 1
+        results = self.book.on_orders(slots.view(np.uint8).reshape(-1))
+        self.too_old += L3Result.L3_SNAPSHOT_TOO_OLD in results
+        if self.depth:
+            self.book.truncate(self.depth)
+        last = slots[-2:].view(DTYPES[EventType.EV_ORDER_DELTA])[0]
+        if self.checksum is not None and self.book.synced and last["flags"] & ORDER_DELTA_CHECKSUM:
+            if self.book.checksum(self.checksum) == last["checksum"]:
+                self.ok += 1
+            else:
+                self.bad += 1
+                self.book.lose()
+
+    def report(self):
+        return {**_book_report(self.book.l2, self), "orders": len(self.book), "gaps": self.book.counters["gaps"],
+                **{f"orders_{name}": self.book.counters[name] for name in ("unknown", "overflows", "inconsistent")}}
+
+
 class ProvenBook:
     """One instrument's book of one connection, with the venue's proof where it has one."""
 
@@ -127,18 +162,20 @@ class ProvenBook:
                 self.book.lose()
 
     def report(self):
-        book = self.book
+        return _book_report(self.book, self)
 
-        def side(best):
-            return (None, None) if best is None else (book.tick_size.format(best[0]), book.lot_size.format(best[1]))
-        bid, bid_qty = side(book.best_bid)
-        ask, ask_qty = side(book.best_ask)
-        counters = book.counters
-        return {"updates": counters["updates"], "checksums_ok": self.ok, "checksums_bad": self.bad, "gaps": counters["gaps"],
-                "crossed": counters["crossed"], "best_bid": bid, "best_ask": ask, "best_bid_qty": bid_qty,
-                "best_ask_qty": ask_qty, "bid_levels": book.bid_levels, "ask_levels": book.ask_levels,
-                "last_update_id": book.last_update_id, "snapshots_too_old": self.too_old,
-                "state": BookState(book.state).name[5:]}
+
+def _book_report(book, proven):
+    def side(best):
+        return (None, None) if best is None else (book.tick_size.format(best[0]), book.lot_size.format(best[1]))
+    bid, bid_qty = side(book.best_bid)
+    ask, ask_qty = side(book.best_ask)
+    counters = book.counters
+    return {"updates": counters["updates"], "checksums_ok": proven.ok, "checksums_bad": proven.bad, "gaps": counters["gaps"],
+            "crossed": counters["crossed"], "best_bid": bid, "best_ask": ask, "best_bid_qty": bid_qty,
+            "best_ask_qty": ask_qty, "bid_levels": book.bid_levels, "ask_levels": book.ask_levels,
+            "last_update_id": book.last_update_id, "snapshots_too_old": proven.too_old,
+            "state": BookState(book.state).name[5:]}
 
 
 def rebuild_books(venue, file, symbol=None, progress=None):
@@ -151,7 +188,7 @@ def rebuild_books(venue, file, symbol=None, progress=None):
     if not wanted and (symbol is not None or source.facts):
         raise ValueError(f"--symbol: expected one of {sorted({s for _, s in source.facts})}, found {symbol!r}")
     books = {(conn, source.ids[conn][s]): ProvenBook(venue, source.facts[conn, s]) for conn, s in wanted}
-    count = 0
+    orders, count = {}, 0
     for _, conn, status, _, slots, _ in source.frames():
         count += 1
         if progress is not None and count % 4096 == 0:
@@ -162,6 +199,13 @@ def rebuild_books(venue, file, symbol=None, progress=None):
             book = books.get((conn, int(message[0]["instrument"])))
             if book is not None:
                 book.apply(message)
+        for message in _order_messages(slots):
+            key = conn, int(message[0]["instrument"])
+            if key not in orders and key in books and books[key].messages == 0:
+                # A symbol that comes order by order has its book from that.
+                orders[key] = books[key] = ProvenOrders(venue, source.facts[conn, source.symbols[conn][key[1]]])
+            if key in orders:
+                orders[key].apply(message)
     found = {(conn, s): books[conn, source.ids[conn][s]] for conn, s in wanted}
     return {name: found[key].report() for key, name in _names(found).items()
             if symbol is None or "@" not in symbol or symbol == name}
@@ -196,3 +240,13 @@ def _book_messages(slots):
     for end in np.flatnonzero(slots["flags"] & DELTA_LAST):
         yield slots[start:end + 1]
         start = end + 1
+
+
+def _order_messages(slots):
+    """The whole messages of single orders in one frame's records, each as its slots."""
+    first = None
+    for n in np.flatnonzero(slots["type"] == EventType.EV_ORDER_DELTA) if len(slots) else ():
+        first = n if first is None else first
+        if slots["flags"][n] & ORDER_DELTA_LAST:
+            yield slots[first:n + 2]
+            first = None

@@ -51,8 +51,9 @@ class Venue(_Section):
     ca_file: Annotated[str, _m("extra trust anchor")] = ""
     credentials: Annotated[str, _m("a reference, never the key itself")] = ""
     symbols: Annotated[list[str], _m("what to subscribe, as BASE/QUOTE; instruments not listed come from the venue")] = []
-    channels: Annotated[list[str], _m("of book, trades, quotes: what to subscribe where the venue has it")] = \
+    channels: Annotated[list[str], _m("of book, trades, quotes, l3 (in place of book, order by order: kraken, coinbase)")] = \
         field(default_factory=lambda: ["book", "trades", "quotes"])
+    l3_orders: Annotated[int, _m("orders that an order-by-order book holds, power of two; one more: SYNCING", "orders")] = 65536
     depth: Annotated[int, _m("levels a side to subscribe, where the venue lets choose; the next it offers", "levels")] = 100
     redundancy: Annotated[int, _m("sockets for the same streams: 1 or 2; the first copy of everything wins")] = 1
     streams_per_connection: Annotated[int, _m("streams on one socket; 0 = the venue's own limit")] = 0
@@ -62,6 +63,7 @@ class Venue(_Section):
     reconnect_min_ms: Annotated[int, _m("first pause before connecting again; jittered", "ms")] = 250
     reconnect_max_ms: Annotated[int, _m("longest pause", "ms")] = 30000
     resync_after_ms: Annotated[int, _m("a streamed book without its snapshot for so long is asked for again", "ms")] = 1000
+    instruments_refresh_s: Annotated[float, _m("how often the venue's ticks and lots are asked again; 0 = never", "s")] = 300.0
     weight_per_min: Annotated[int, _m("request weight that REST snapshots may use; 0 = the venue's own cap")] = 0
     capture_protocol: Annotated[str, _m("whose messages a capture holds")] = "binance_spot"
     pace: Annotated[str, _m("of a capture: recorded, or fast")] = "recorded"
@@ -535,7 +537,9 @@ def _validate_venues(config, bad, one_of):
         one_of(f"{base}.capture_protocol", venue.capture_protocol, VENUE_KINDS)
         one_of(f"{base}.pace", venue.pace, ("recorded", "fast"))
         for channel in venue.channels:
-            one_of(f"{base}.channels", channel, ("book", "trades", "quotes"))
+            one_of(f"{base}.channels", channel, ("book", "trades", "quotes", "l3"))
+        if "l3" in venue.channels:
+            _validate_l3(base, venue, bad)
         for key, schemes in (("ws_url", ("ws", "wss")), ("rest_url", ("http", "https"))):
             value = getattr(venue, key)
             if not value:
@@ -553,9 +557,23 @@ def _validate_venues(config, bad, one_of):
                                ("silent_after_ms", 0, 600_000), ("ping_after_ms", 50, 600_000),
                                ("replace_after_s", 0, 90_000), ("reconnect_min_ms", 1, 60_000),
                                ("reconnect_max_ms", 1, 600_000), ("resync_after_ms", 10, 60_000),
-                               ("weight_per_min", 0, 1_000_000)):
+                               ("weight_per_min", 0, 1_000_000), ("instruments_refresh_s", 0, 86_400)):
             if not low <= getattr(venue, key) <= high:
                 bad(f"{base}.{key}", f"{low} to {high}", getattr(venue, key))
+
+
+def _validate_l3(base, venue, bad):
+    protocol = venue.capture_protocol if venue.kind.startswith("capture:") else venue.kind
+    if protocol not in ("kraken", "coinbase"):
+        bad(f"{base}.channels", "l3 for kraken and coinbase only, which send single orders", venue.channels)
+    if "book" in venue.channels:
+        bad(f"{base}.channels", "book or l3, which makes the same book from single orders, not both", venue.channels)
+    if not 1024 <= venue.l3_orders <= 1 << 24 or venue.l3_orders & (venue.l3_orders - 1):
+        bad(f"{base}.l3_orders", "a power of two from 1024 to 16777216", venue.l3_orders)
+    if not venue.kind.startswith("capture:") and not re.fullmatch(r"(env|file):.+", venue.credentials):
+        # It may be the secret itself that somebody put there.
+        bad(f"{base}.credentials", "env:NAME or file:PATH: the venue sends l3 to signed subscriptions only",
+            "another text" if venue.credentials else "nothing")
 
 
 def _validate_instruments(config, bad, decimal_text, power_of_two):

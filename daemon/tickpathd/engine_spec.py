@@ -5,6 +5,7 @@ The same function serves run and replay, so that a journal's configuration rebui
 from decimal import Decimal
 
 from tickpathd.feeds.kraken import depth_offered as kraken_depth
+from tickpathd.feeds.kraken import l3_depth_offered as kraken_l3_depth
 
 MAX_FRAME_BYTES = 10 << 20        # Coinbase opens a stream with 5 MB
 # Above any sum that risk lets pass (see NOTIONAL_MAX in trading/risk.pyx), still inside int64.
@@ -35,6 +36,12 @@ def _empty_bars_max(config):
     return max(1, min(10080, config.storage.ring_slots // (16 * builders)))
 
 
+def _l3(venue, protocol):
+    if "l3" not in venue.channels:
+        return {}
+    return {"l3_orders": venue.l3_orders, "l3_depth": kraken_l3_depth(venue.depth) if protocol == "kraken" else 0}
+
+
 def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
     """The dict that `tickpath.engine.Engine` is built from.
 
@@ -53,6 +60,7 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
             # Kraken forgets what falls out of the subscribed depth; the others say so.
             "book_max_levels": kraken_depth(config.venues[item.venue].depth)
             if protocols[venue_slots[item.venue]] == "kraken" else 0,
+            **_l3(config.venues[item.venue], protocols[venue_slots[item.venue]]),
             **({"price_decimals": item.price_decimals} if item.price_decimals >= 0 else {}),
             **({"qty_decimals": item.qty_decimals} if item.qty_decimals >= 0 else {}),
             "venue_symbol": item.venue_symbol, "tick_size": item.tick_size, "lot_size": item.lot_size,

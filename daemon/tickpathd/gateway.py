@@ -1,4 +1,5 @@
-"""The gateway: REST for the engine, from a process of its own. Today: book snapshots where a venue's stream brings none.
+"""The gateway: REST for the engine, from a process of its own. Today: book snapshots where a venue's stream brings none, and the
+venues' instruments, whose ticks and lots may change in session (grids.py).
 
 It sees in the state page which books wait for a snapshot, fetches it inside the venue's weight budget, and puts the body into
 its feed lane, where the engine takes it like any frame: stamped on arrival, journaled, judged by the book's own rule. It is
@@ -20,11 +21,13 @@ from tickpath.shm.feed_lane import FeedLaneWriter
 from tickpath.shm.segment import SegmentError, attach_segment
 from tickpath.shm.state_page import StatePage
 from tickpathd.feeds.feeds import is_live
-from tickpathd.feeds.protocol import protocol_of
-from tickpathd.run_dir import RunError, read_run
+from tickpathd.feeds.protocol import protocols_of
+from tickpathd.grids import GridWatch
+from tickpathd.run_dir import RunError, read_run, state_dir
 from tickpathd.supervised import die_with
 
 LOOK_INTERVAL_S = 0.02
+GRID_LOOK_INTERVAL_S = 0.1
 TIMEOUT_S = 5.0
 BODY_BYTES_MAX = 16 << 20
 WEIGHT_SHARE = 0.9                # of the venue's cap that snapshots may take
@@ -108,11 +111,16 @@ class Gateway:
         self.venues = []
         self.stop_requested = False
         self.counters = {"snapshots": 0, "failures": 0, "throttled": 0}
+        self.grids = [GridWatch(name, slot, settings, [(n, i) for n, i in enumerate(config.instruments) if i.venue == name],
+                                state_dir(config) / "instruments", _say)
+                      for slot, (name, settings) in enumerate(config.venues.items()) if is_live(settings)]
+        self.grids_due_s = 0.0
         for slot, (name, settings) in enumerate(config.venues.items()):
             if not is_live(settings):
                 continue
-            protocol = protocol_of(settings)
-            if not protocol.needs_rest_snapshot:
+            # One of a venue's protocols at most has its books begin with a request.
+            protocol = next((p for p, _ in protocols_of(settings) if p.needs_rest_snapshot), None)
+            if protocol is None:
                 continue
             books = [Book(n, item.venue_symbol) for n, item in enumerate(config.instruments) if item.venue == name]
             weight = settings.weight_per_min or protocol.weight_per_min
@@ -124,7 +132,25 @@ class Gateway:
             rows = self.page.instruments()
             for venue in self.venues:
                 self._look(venue, rows)
+            self._look_at_grids(rows)
             time.sleep(LOOK_INTERVAL_S)
+
+    def _look_at_grids(self, rows):
+        now_s = time.monotonic()
+        if now_s < self.grids_due_s:
+            return
+        self.grids_due_s = now_s + GRID_LOOK_INTERVAL_S
+        off_grid = self.page.totals()["venue_off_grid"]
+        for watch in self.grids:
+            for n, wanted in watch.look(now_s, rows, off_grid[watch.slot]):
+                ts_recv_ns = self.epoch_offset_ns + mono_ns()
+                while not self.lane.try_write_grid(ts_recv_ns, n, wanted.tick, wanted.lot, qty_step_lots=wanted.qty_step_lots,
+                                                   min_notional_ticklots=wanted.min_notional_ticklots,
+                                                   price_decimals=wanted.price_decimals, qty_decimals=wanted.qty_decimals,
+                                                   venue_slot=watch.slot):
+                    if self.stop_requested:
+                        return
+                    time.sleep(0.001)
 
     def _look(self, venue, rows):
         waiting = []
@@ -176,6 +202,10 @@ class Gateway:
         if venue["reachable"] is not False:
             print(f"gateway: {venue['name']}: {text}; trying on", file=sys.stderr, flush=True)
         venue["reachable"] = False
+
+
+def _say(text):
+    print(f"gateway: {text}", file=sys.stderr, flush=True)
 
 
 def _retry_after_s(headers):

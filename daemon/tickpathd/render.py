@@ -181,11 +181,11 @@ def summary(result):
 
 def status_line(page, started_s, now_s):
     """One line of what is now; `page` is a StatePage."""
-    info, totals = page.info(), page.totals()
+    (info, instruments), totals = page.view(), page.totals()
     latency = page.latency()["frame_to_order"]
     text = Text()
     text.append(f"{now_s - started_s:6.1f} s  ", style="dim")
-    for i, s in enumerate(page.instruments()):
+    for i, s in enumerate(instruments):
         state = BookState(s["book_state"]).name[5:]
         text.append(f"{info['symbols'][i]} ", style="bold")
         text.append(f"{price_text(info, i, s['top_bid_ticks'])}/{price_text(info, i, s['top_ask_ticks'])} ")
@@ -200,8 +200,7 @@ def status_line(page, started_s, now_s):
 
 def top_view(page, names, missed):
     """The screen of `tickpath tap top`."""
-    info, totals = page.info(), page.totals()
-    instruments = page.instruments()
+    (info, instruments), totals = page.view(), page.totals()
     strategies = [{"name": n, **s} for n, s in zip(info["strategies"], page.strategies(), strict=True)]
     parts = [Text(f"{names}   {TradingState(totals['trading_state']).name[8:]}   ring head {totals['last_seq']:,}   "
                   f"events {totals['events']:,}{'   stopped' if totals['stopped'] else ''}", style="bold"),

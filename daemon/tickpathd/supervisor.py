@@ -253,8 +253,7 @@ class Run:
     # ---- what came of it
     def _summary(self):
         totals = self.page.totals()
-        info = self.page.info()
-        instruments = self.page.instruments()
+        info, instruments = self.page.view()
         try:
             recorded = json.loads((self.run_dir / "summary.json").read_bytes())
         except (OSError, ValueError) as e:

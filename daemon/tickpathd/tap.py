@@ -10,6 +10,7 @@ from tickpath.shm.state_page import StatePage
 from tickpath.types import DTYPES, EVENT_NAMES, PRICE_NONE, SLOT_COUNTS, TIME_NONE
 from tickpathd import render
 from tickpathd.feed_report import feed_rows
+from tickpathd.grid_history import GridHistory
 
 HEADER_FIELDS = ("seq", "ts_recv_ns", "ts_venue_ns", "instrument", "type", "venue", "flags")
 CONTINUATION = 255
@@ -49,7 +50,10 @@ def event_dict(row, kind):
 
 
 def tail(instance, *, count=None, kinds=(), as_json=True, start="latest", out=print, stop=lambda: False):
-    """Print events as they come, one a line, until `count` were printed or the engine has ended."""
+    """Print events as they come, one a line, until `count` were printed or the engine has ended. Plain lines show prices and
+    quantities as well, on the grid of their time."""
+    page = StatePage.attach(instance)
+    grids = GridHistory(*page.view())      # before the ring: what it does not know yet comes as a record
     reader = EventReader.attach(instance, start)
     printed, told = 0, 0
     held = None
@@ -72,9 +76,10 @@ def tail(instance, *, count=None, kinds=(), as_json=True, start="latest", out=pr
         if SLOT_COUNTS.get(int(last["type"]), 1) == 2:
             held, slots = slots[-1:].copy(), slots[:-1]
         for event in event_dicts(slots):
+            texts = grids.texts(event)
             if kinds and event["type"] not in kinds:
                 continue
-            out(json.dumps(event) if as_json else line_of(event))
+            out(json.dumps(event) if as_json else line_of({**event, **texts}))
             printed += 1
             if count is not None and printed >= count:
                 return printed
@@ -89,7 +94,7 @@ def line_of(event):
 def snapshot(instance):
     """What `tap top --json` prints: the state page as one dict."""
     page = StatePage.attach(instance)
-    info, totals, instruments = page.info(), page.totals(), page.instruments()
+    (info, instruments), totals = page.view(), page.totals()
     return {"info": info, "totals": totals, "instruments": instruments, "feeds": feed_rows(info, totals, instruments),
             "strategies": page.strategies(), "orders": page.orders(), "latency": page.latency()}
 

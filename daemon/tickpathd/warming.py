@@ -23,7 +23,7 @@ def attach_shadow(session, spec, paper):
     """
     instrument = {**spec["instruments"][0], "min_notional_ticklots": 0, "max_order_qty_lots": NO_LIMIT, "qty_step_lots": 1,
                   "max_order_notional_ticklots": NO_LIMIT, "max_position_notional_ticklots": NO_LIMIT,
-                  "price_collar_e2_bps": 10 ** 6, "max_open_orders": 1024}
+                  "price_collar_e2_bps": 10 ** 6, "max_open_orders": 1024, "l3_orders": 0}
     # A Python strategy would run user code that nobody asked for; a compiled one is part of the path.
     strategies = [{**s, "instrument": 0} for s in spec["strategies"] if s["kind"] in BUILT_IN_STRATEGIES][:15]
     strategies.append({"name": "warming", "kind": "every_event", "instrument": 0,

@@ -53,6 +53,7 @@ DAMAGE = (zlib.error, zstandard.ZstdError, lzma.LZMAError, RuntimeError, EOFErro
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 LINE_A = re.compile(rb"(\d{1,19}) ([{\[].*[}\]])", re.DOTALL)
+PRODUCT_BOOK = re.compile(r"/products/([^/]+)/book")
 RECORD_KINDS = {"header", "http", "connect", "send", "recv"}
 
 
@@ -328,10 +329,14 @@ def _symbol_in_url(url):
     if not url:
         return None
     try:
-        values = parse_qs(urlsplit(url).query).get("symbol")
+        parts = urlsplit(url)
+        values = parse_qs(parts.query).get("symbol")
     except ValueError:
         return None
-    return values[0] if values else None
+    if values:
+        return values[0]
+    product = PRODUCT_BOOK.fullmatch(parts.path)           # Coinbase Exchange names it in the path
+    return product[1] if product else None
 
 
 # ---- the grids of a capture that comes without an instrument table

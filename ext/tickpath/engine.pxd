@@ -12,7 +12,9 @@ from tickpath.market.book cimport Book
 from tickpath.market.checksum cimport BookChecksum
 from tickpath.market.consolidated cimport Consolidated
 from tickpath.market.gate cimport Gate, GateLimits
+from tickpath.market.grid_change cimport GridChange
 from tickpath.market.instruments cimport InstrumentTable
+from tickpath.market.l3_book cimport L3Book
 from tickpath.shm.ring cimport RingWriter, ring_publish
 from tickpath.shm.state_page cimport StatePageLayout, StateTotals
 from tickpath.signals.state cimport SignalState, Top
@@ -33,9 +35,14 @@ cdef enum: CONNECTIONS_MAX = 64       # of a venue; power of two
 ctypedef void (*gateway_send_fn)(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer,
                                  int64_t now_ns) noexcept nogil
 
+# The instrument's grid has changed: what waits in there, on its way or resting, is in old ticks and lots.
+ctypedef void (*gateway_regrid_fn)(void* self, uint32_t instrument, const GridChange* change,
+                                   int64_t now_ns) noexcept nogil
+
 cdef struct Gateway:
     void* self
     gateway_send_fn send
+    gateway_regrid_fn regrid          # NULL where nothing waits
 
 # Cycle counter at the end of each step of the frame being handled.
 cdef struct Stamps:
@@ -117,6 +124,13 @@ cdef struct EngineCore:
     uint8_t book_connections[64]      # by instrument: the connection that its book comes through
     TradeIds* trade_ids               # by instrument
     uint64_t next_sequences[1024]     # by venue slot and connection, where a venue numbers all that a connection carries
+    # Grids that have changed in this run (engine_grid.pxd).
+    uint32_t grid_epochs[64]          # by instrument: how often
+    uint64_t grid_seqs[64]            # by instrument: ring sequence of the record that did it last, 0 = none
+    GridChange grid_change            # the last one followed
+    # Books fed order by order (engine_l3.pxd).
+    L3Book* l3[64]                    # by instrument, NULL = fed by levels
+    int32_t l3_depths[64]             # a side is cut to so many prices, 0 = not cut
 
 # ---- hot
 cdef int engine_on_frame(EngineCore* e, const FrameView* frame) noexcept nogil

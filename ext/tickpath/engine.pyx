@@ -18,11 +18,13 @@ from tickpath.engine_bars cimport bars_close_due, bars_on_trade
 from tickpath.engine_feeds cimport (
     check_connection_sequence, consolidate, gate_look, gates_tick, on_market_fact, on_refused_frame,
 )
+from tickpath.engine_grid cimport engine_regrid
+from tickpath.engine_l3 cimport orders_apply, orders_message
 from tickpath.engine_latency cimport record_frame_latency, record_order_latency, stamp
 from tickpath.engine_reports cimport publish_fill, publish_order_state, report_gap
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.market.checksum cimport checksum_matches
-from tickpath.market.gate cimport GATE_CHECKSUM, GATE_GAP
+from tickpath.market.gate cimport GATE_CHECKSUM, GATE_GAP, WITHHELD_SILENT
 from tickpath.shm.state_page cimport STEP_ACK, STEP_FILL
 from tickpath.signals.indicators.imbalance cimport imbalance_of
 from tickpath.trading.commands cimport command_judge
@@ -37,16 +39,16 @@ from tickpath.types cimport (
     BOOK_GOOD, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
     COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST, DELTA_SNAPSHOT,
     EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FRAME,
-    EV_INTENT, EV_NONE, EV_ORDER_STATE, EV_QUOTE, EV_REFUSAL, EV_TIMER, EV_TRADE,
+    EV_GRID, EV_INTENT, EV_NONE, EV_ORDER_DELTA, EV_ORDER_STATE, EV_QUOTE, EV_REFUSAL, EV_TIMER, EV_TRADE,
     EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, FRAME_CONNECTION_SHIFT, FRAME_STATUS_MASK,
     FRAME_VENUE_SHIFT, HEALTH_CORE_FAULT,
     HEALTH_FEED_BROKEN, HEALTH_ORDER_PROTOCOL,
     HEALTH_STARTED, HEALTH_STOPPED, HEALTH_STRATEGY_ERROR, HEALTH_TRADING_STATE, INSTRUMENT_NONE,
     MAX_INSTRUMENTS, MAX_VENUES, ORDER_CANCELED, ORDER_FILLED, ORDER_INVALID, ORDER_PENDING_CANCEL,
-    ORDER_REJECTED, PRICE_TICKS_NONE, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
+    ORDER_REJECTED, PRICE_TICKS_NONE, REASON_GRID_CHANGED, REASON_KILL_SWITCH, REASON_OK, REASON_ORDER_NOT_CANCELABLE,
     REASON_STRATEGY_FAILED, REASON_UNKNOWN_INSTRUMENT, REASON_UNKNOWN_ORDER, REASON_VENUE_REJECTED,
     TRADING_HALTED, TS_NONE, VENUE_BYBIT, VENUE_CCXT, VENUE_COINBASE, BookDelta,
-    CancelEvent, CommandEvent, FillEvent, IntentEvent, OrderStateEvent, QuoteEvent,
+    CancelEvent, CommandEvent, FillEvent, GridEvent, IntentEvent, OrderStateEvent, QuoteEvent,
     RefusalEvent, TimerEvent, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.binance_encode cimport binance_encode_cancel, binance_encode_order
@@ -97,6 +99,24 @@ cdef void on_message(EngineCore* e, const Slot* records, int32_t count) noexcept
     compute_signals(e, records, &changes)                                      # 4 signal
     e.stamps.signal = stamp(e)
     call_strategies(e, records, &changes)                                      # 5 strategy
+    e.stamps.strategy = stamp(e)
+    act_on_orders(e)
+
+
+# The same for a message of a feed that goes order by order: the steps behind the book see its totals.
+cdef void on_orders(EngineCore* e, const Slot* records, int32_t count) noexcept nogil:
+    cdef Changes changes
+    changes.instrument = records.instrument
+    changes.book_applied = 1
+    changes.bars_closed = 0
+    if not orders_apply(e, records, count, &changes.top_changed):
+        return
+    if unlikely(e.consolidated_of[records.instrument] >= 0) and changes.top_changed:
+        consolidate(e, records.instrument, records.ts_venue_ns)
+    e.stamps.book = stamp(e)
+    compute_signals(e, records, &changes)
+    e.stamps.signal = stamp(e)
+    call_strategies(e, records, &changes)
     e.stamps.strategy = stamp(e)
     act_on_orders(e)
 
@@ -224,6 +244,11 @@ cdef int32_t on_record(EngineCore* e, const Slot* record, int32_t left) noexcept
         n = 2
     if kind == EV_EXEC_REPORT and n == 2:
         on_exec_report(e, <const ExecReport*>record)
+    elif kind == EV_ORDER_DELTA and n == 2:
+        n = orders_message(record, left)
+        e.totals.events += n // 2 - 1
+        e.totals.inputs += n // 2 - 1
+        on_orders(e, record, n)
     else:
         on_market_fact(e, record)
     return n
@@ -271,7 +296,7 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
         elif result == BOOK_GAP:
             e.gates[instrument].lost_by = GATE_GAP
             report_gap(e, book, records)
-        e.gates[instrument].silent = 0
+        e.gates[instrument].silent &= ~WITHHELD_SILENT
         gate_look(e, instrument)
     elif records.type == EV_TRADE:
         if unlikely(is_known_trade(e, <const TradeEvent*>records)):
@@ -309,6 +334,8 @@ cdef int prove_book(EngineCore* e, Book* book, uint32_t instrument, int result) 
 cdef inline bint takes_over(EngineCore* e, const Book* book, const BookDelta* d) noexcept nogil:
     if d.last_update_id == 0 and not d.flags & DELTA_SNAPSHOT:
         return False
+    if e.l3[d.instrument] != NULL:
+        return False                       # its orders make its levels
     if d.flags & DELTA_SNAPSHOT and book.rules.sync == BOOK_SYNC_STREAM and book.state == BOOK_GOOD \
             and d.last_update_id != 0 and d.last_update_id <= book.last_update_id:
         return False                       # a second socket begins behind what we hold
@@ -539,6 +566,9 @@ cdef void engine_on_input(EngineCore* e, const Slot* record) noexcept nogil:
         on_exec_report(e, <const ExecReport*>record)
     elif record.type == EV_COMMAND:
         on_command(e, <const CommandEvent*>record)
+    elif record.type == EV_GRID:
+        publish_two(e, record)
+        on_grid(e, <const GridEvent*>record)
     else:
         publish(e, record)
         if record.type == EV_CLOCK:
@@ -657,6 +687,27 @@ cdef void cancel_all(EngineCore* e, int reason) noexcept nogil:
         o = &e.orders.items[k]
         if o.ordinal != 0 and o.state != ORDER_INVALID and order_is_open(o) and o.state != ORDER_PENDING_CANCEL:
             send_cancel(e, o, reason)
+
+
+# Another tick or lot (engine_grid.pxd): what rests where the new grid has nothing is cancelled, then the strategies are told.
+cdef void on_grid(EngineCore* e, const GridEvent* g) noexcept nogil:
+    cdef int i
+    cdef Order* o
+    if not engine_regrid(e, g):
+        return
+    if e.gateway.regrid != NULL:
+        e.gateway.regrid(e.gateway.self, g.instrument, &e.grid_change, e.now_ns)
+    for i in range(ORDER_SLOTS):
+        o = &e.orders.items[i]
+        if o.ordinal != 0 and o.state != ORDER_INVALID and o.off_grid and o.instrument == g.instrument and order_is_open(o) \
+                and o.state != ORDER_PENDING_CANCEL:
+            send_cancel(e, o, REASON_GRID_CHANGED)
+    for i in range(e.strategy_count):
+        if begin_call(e, i):
+            (<CompiledStrategy>e.strategies[i]).on_grid(&e.contexts[i], g, &e.grid_change)
+        stop_failed_strategy(e, i)
+    e.stamps.strategy = stamp(e)
+    act_on_orders(e)
 
 
 # ---- timers

@@ -5,6 +5,7 @@ from libc.string cimport memcpy, strncpy
 
 from tickpath.decimal cimport DecimalGrid
 from tickpath.engine cimport CONSOLIDATED_MAX, EngineBars, TradeIds, engine_finish, engine_start
+from tickpath.engine_l3 cimport order_book_new, order_books_free
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.market.bar_set cimport bar_set_configure, bar_set_init
 from tickpath.market.book cimport Book, book_free, book_init
@@ -115,6 +116,7 @@ cdef class Engine:
         if e == NULL:
             return
         self.core = NULL
+        order_books_free(e)
         if e.books != NULL:
             for i in range(MAX_INSTRUMENTS):
                 book_free(&e.books[i])
@@ -165,6 +167,8 @@ cdef class Engine:
                 raise ValueError(f"instruments: expected at most {MAX_INSTRUMENTS} distinct symbols of 1 to 24 bytes, "
                                  f"found {item['venue_symbol']!r}")
             if book_init(&e.books[n], item["book_window_ticks"], rules) != 0:
+                raise MemoryError()
+            if item.get("l3_orders", 0) and order_book_new(e, n, item["l3_orders"], item.get("l3_depth", 0)) != 0:
                 raise MemoryError()
             if checksum_init(&e.checksums[n], rules.checksum, &tick.grid, &lot.grid, rules.price_decimals,
                              rules.qty_decimals) != STATUS_OK:
@@ -257,6 +261,7 @@ cdef class Engine:
             ctx.orders = e.orders
             ctx.actions = &e.actions
             ctx.timers = &e.timers
+            ctx.l3 = e.l3
             ctx.random_state = spec["seed"] * 1000003 + i
         e.strategy_count = len(spec["strategies"])
 

@@ -23,6 +23,8 @@ cdef inline void gate_look(EngineCore* e, uint32_t instrument) noexcept nogil:
 
 # The causes have changed, or it stays crossed.
 cdef void gate_turn(EngineCore* e, uint32_t instrument, uint32_t causes) noexcept nogil
+# The gate without a message of its own: time has passed, or something was said about it.
+cdef void gate_look_again(EngineCore* e, uint32_t instrument) noexcept nogil
 # The best bid and offer over venues, where this instrument is one of several.
 cdef void consolidate(EngineCore* e, uint32_t instrument, int64_t ts_venue_ns) noexcept nogil
 # Every gate, as time goes by.

@@ -3,16 +3,25 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
 from tickpath.engine cimport CONNECTIONS_MAX, publish, publish_two
+from tickpath.engine_l3 cimport CONNECTION_OF_ORDERS, lose_order_book
 from tickpath.market.book cimport book_lose
 from tickpath.market.consolidated cimport Consolidated, MemberTop, consolidated_member_of, consolidated_on_top
-from tickpath.market.gate cimport GATE_GAP, GATE_SYNCING, Gate, gate_state_of
+from tickpath.market.gate cimport GATE_GAP, GATE_SYNCING, WITHHELD_SILENT, Gate, gate_state_of
+from tickpath.market.l3_book cimport L3_SEQUENCED
 from tickpath.signals.state cimport Top
 from tickpath.types cimport (
     BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, EV_FEED, EV_GAP, EV_HEALTH, EV_INSTRUMENT_STATUS, FEED_GAP, FEED_LOST,
     FEED_RESUBSCRIBED, FEED_SILENT, HEALTH_BOOK_STATE, HEALTH_FRAME_REFUSED, INSTRUMENT_NONE, MAX_VENUES, STATUS_IGNORED,
-    STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TS_NONE, VENUE_COINBASE, FeedEvent, GapEvent, HealthEvent,
+    STATUS_OFF_GRID, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TS_NONE, VENUE_COINBASE, FeedEvent, GapEvent, HealthEvent,
     InstrumentStatusEvent,
 )
+
+
+cdef inline void lose(EngineCore* e, uint32_t instrument) noexcept nogil:
+    if e.l3[instrument] != NULL:
+        lose_order_book(e, instrument)
+    else:
+        book_lose(&e.books[instrument])
 
 
 cdef void gate_turn(EngineCore* e, uint32_t instrument, uint32_t causes) noexcept nogil:
@@ -21,7 +30,7 @@ cdef void gate_turn(EngineCore* e, uint32_t instrument, uint32_t causes) noexcep
     cdef HealthEvent h
     if g.crossed_ns != 0 and e.now_ns - g.crossed_ns > l.max_crossed_ns and e.books[instrument].state != BOOK_SYNCING:
         # Nobody trades in a crossed market for so long: what we hold is not what the venue holds.
-        book_lose(&e.books[instrument])
+        lose(e, instrument)
         g.crossed_ns = 0
         causes |= GATE_SYNCING
     if causes == g.causes:
@@ -62,7 +71,6 @@ cdef void consolidate(EngineCore* e, uint32_t instrument, int64_t ts_venue_ns) n
 
 
 cdef void gate_look_again(EngineCore* e, uint32_t instrument) noexcept nogil:
-    """The gate without a message of its own: time has passed, or something was said about it."""
     cdef int64_t newest = e.books[instrument].ts_recv_ns
     if e.tops[instrument].ts_recv_ns > newest:
         newest = e.tops[instrument].ts_recv_ns
@@ -79,14 +87,16 @@ cdef void gates_tick(EngineCore* e) noexcept nogil:
 
 # Does this instrument's book come through that connection?
 cdef inline bint is_of_connection(const EngineCore* e, int instrument, uint32_t venue_slot, uint32_t connection) noexcept nogil:
+    if e.l3[instrument] != NULL:
+        connection |= CONNECTION_OF_ORDERS
     return e.instruments.items[instrument].venue_slot == venue_slot and e.book_connections[instrument] == connection
 
 
 cdef void lose_book(EngineCore* e, int instrument, uint32_t cause) noexcept nogil:
     if e.books[instrument].state != BOOK_SYNCING:
-        book_lose(&e.books[instrument])
+        lose(e, instrument)
         e.gates[instrument].lost_by = cause
-        e.gates[instrument].silent = 0
+        e.gates[instrument].silent &= ~WITHHELD_SILENT
         gate_look_again(e, instrument)
 
 
@@ -106,6 +116,7 @@ cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) no
         return
     e.totals.frame_errors += 1
     e.totals.venue_errors[e.frame_venue] += 1
+    e.totals.venue_off_grid[e.frame_venue] += status == STATUS_OFF_GRID
     memset(&h, 0, sizeof(HealthEvent))
     h.ts_recv_ns = e.now_ns
     h.ts_venue_ns = TS_NONE
@@ -118,7 +129,8 @@ cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) no
     publish(e, <const Slot*>&h)
     for i in range(e.instruments.count):
         if is_of_connection(e, i, e.frame_venue, e.frame_connection):
-            if head.venue == VENUE_COINBASE:
+            # Without a number of its own nothing proves that a book is whole but a new snapshot.
+            if (e.l3[i].rules & L3_SEQUENCED == 0) if e.l3[i] != NULL else head.venue == VENUE_COINBASE:
                 lose_book(e, i, GATE_GAP)
             elif e.books[i].state == BOOK_GOOD:
                 e.books[i].state = BOOK_STALE
@@ -182,5 +194,5 @@ cdef void on_feed_event(EngineCore* e, const FeedEvent* f) noexcept nogil:
         if f.kind == FEED_LOST or f.kind == FEED_RESUBSCRIBED or f.kind == FEED_GAP:
             lose_book(e, i, GATE_GAP)
         elif f.kind == FEED_SILENT:
-            e.gates[i].silent = 1
+            e.gates[i].silent |= WITHHELD_SILENT
             gate_look_again(e, i)

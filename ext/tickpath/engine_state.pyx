@@ -7,6 +7,7 @@ from tickpath.engine cimport EngineCore
 from tickpath.market.bar_set cimport BarSet
 from tickpath.market.bars cimport BarBuilder
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_depth
+from tickpath.market.l3_book cimport L3Book
 from tickpath.shm.state_page cimport (
     STATE_DEPTH, STATE_ORDERS, StateBar, StateBars, StateInstrument, StateOrder, StateOrders, StateStrategy, StateTotals,
     seqlock_write,
@@ -50,6 +51,8 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.good_messages = e.gates[i].good_messages
         s.book_gaps = b.gap_count
         s.pending_slots = b.pending_count if b.state == BOOK_SYNCING else 0
+        if e.l3[i] != NULL:
+            publish_order_book(e.l3[i], &s)
         s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count
         s.ask_levels = b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count
         s.last_update_id = b.last_update_id
@@ -69,6 +72,14 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.ema_fast = e.signals[i].ema_fast.value
         s.ema_slow = e.signals[i].ema_slow.value
         s.imbalance = e.signals[i].imbalance
+        s.grid_epoch = e.grid_epochs[i]
+        s.grid_seq = <int64_t>e.grid_seqs[i]
+        s.tick_mantissa = e.instruments.items[i].price_grid.mantissa
+        s.tick_scale = e.instruments.items[i].price_grid.scale
+        s.lot_mantissa = e.instruments.items[i].qty_grid.mantissa
+        s.lot_scale = e.instruments.items[i].qty_grid.scale
+        s.qty_step_lots = e.risk.limits[i].qty_step_lots
+        s.min_notional_ticklots = e.instruments.items[i].min_notional_ticklots
         seqlock_write(&e.page.instruments_seq[i], &e.page.instruments[i], &s, sizeof(StateInstrument))
     memset(strategies, 0, sizeof(StateStrategy) * 16)
     for i in range(e.strategy_count):
@@ -112,6 +123,15 @@ cdef void publish_bars(EngineCore* e, int instrument, StateInstrument* s) noexce
     s.bar_low_ticks = out.items[0].low_ticks
     s.bar_close_ticks = out.items[0].close_ticks
     s.bar_volume_lots = out.items[0].volume_lots
+
+
+cdef void publish_order_book(const L3Book* l, StateInstrument* s) noexcept nogil:
+    s.pending_slots = 2 * l.pending_count if not l.synced else 0
+    s.l3_capacity = l.queues.order_capacity
+    s.l3_orders = l.queues.order_count
+    s.l3_unknown = l.unknown_count
+    s.l3_refused = l.overflow_count + l.inconsistent_count
+    s.l3_dropped = l.dropped_pending + l.dropped_unsynced
 
 
 cdef void publish_open_orders(EngineCore* e, StateStrategy* strategies) noexcept nogil:

@@ -7,9 +7,10 @@
 #
 # Where the data waits for the disk (a capture as fast as it goes) time stands still meanwhile, and cancels wait in their
 # turn too: then orders and cancels leave in the order and at the times of durability = process.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tickpath.engine cimport Gateway
+from tickpath.market.grid_change cimport GridChange
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport ExecReport
 from tickpath.venues.binance_encode cimport EncodeBuffer
@@ -41,6 +42,9 @@ cdef void outbox_free(Outbox* b) noexcept nogil
 cdef void outbox_send(void* self, const Order* o, bint is_cancel, EncodeBuffer* buffer, int64_t now_ns) noexcept nogil
 # Send what the disk has; False when done, True with a report of an order that will never be sent.
 cdef bint outbox_release(Outbox* b, uint64_t synced_seq, int64_t now_ns, ExecReport* report) noexcept nogil
+
+# The gateway's other function: orders that wait are moved to the new grid; the engine withdraws those that it does not have.
+cdef void outbox_regrid(void* self, uint32_t instrument, const GridChange* change, int64_t now_ns) noexcept nogil
 
 cdef inline uint64_t outbox_held(const Outbox* b) noexcept nogil:
     return b.tail - b.head

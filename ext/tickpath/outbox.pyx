@@ -2,8 +2,10 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from tickpath.market.grid_change cimport ratio_exact
 from tickpath.types cimport (
-    EV_CONT, EV_EXEC_REPORT, EXEC_CANCELED, EXEC_EXPIRED, REASON_INTENT_NOT_DURABLE, REASON_OK, TS_NONE, unlikely,
+    EV_CONT, EV_EXEC_REPORT, EXEC_CANCELED, EXEC_EXPIRED, ORDER_TYPE_MARKET, REASON_INTENT_NOT_DURABLE, REASON_OK, TS_NONE,
+    unlikely,
 )
 
 
@@ -51,6 +53,24 @@ cdef void outbox_send(void* self, const Order* o, bint is_cancel, EncodeBuffer* 
     h.is_cancel = is_cancel
     h.order = o[0]
     h.buffer = buffer[0]
+
+
+cdef void outbox_regrid(void* self, uint32_t instrument, const GridChange* change, int64_t now_ns) noexcept nogil:
+    cdef Outbox* b = <Outbox*>self
+    cdef HeldRequest* h
+    cdef uint64_t i
+    for i in range(b.head, b.tail):
+        h = &b.items[i & (OUTBOX_SLOTS - 1)]
+        if h.order.instrument != instrument:
+            continue
+        # The text in its buffer names the price and quantity in decimals: they are the same on either grid.
+        ratio_exact(&change.qty, h.order.qty_lots, &h.order.qty_lots)
+        ratio_exact(&change.qty, h.order.leaves_qty_lots, &h.order.leaves_qty_lots)
+        if h.order.order_type != ORDER_TYPE_MARKET and not ratio_exact(&change.price, h.order.price_ticks, &h.order.price_ticks) \
+                and not h.is_cancel:
+            h.withdrawn = 1
+    if b.inner.regrid != NULL:
+        b.inner.regrid(b.inner.self, instrument, change, now_ns)
 
 
 cdef bint outbox_release(Outbox* b, uint64_t synced_seq, int64_t now_ns, ExecReport* report) noexcept nogil:

@@ -1,5 +1,5 @@
 # What stands around the engine: inputs, time, and where orders go. Hot; one thread owns it.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tickpath.engine cimport EngineCore
 from tickpath.engine_build cimport Engine
@@ -7,7 +7,7 @@ from tickpath.outbox cimport Outbox
 from tickpath.shm.journal_guard cimport JournalGuard
 from tickpath.shm.lane cimport LaneReader
 from tickpath.sim.venue cimport SimVenue
-from tickpath.types cimport CommandEvent, ExecReport, FrameEvent, Slot
+from tickpath.types cimport CommandEvent, ExecReport, FrameEvent, GridEvent, Slot
 from tickpath.venues.batch cimport FrameView
 
 cdef enum: COMMANDS_PER_TURN = 16             # of a lane
@@ -55,4 +55,5 @@ cdef class Session:
     cdef void _market_to_sim(self, const Slot* records, int32_t count) noexcept nogil
     cdef Py_ssize_t _feed_one(self, const Slot* record, Py_ssize_t left) noexcept nogil
     cdef void _on_recorded_input(self, const Slot* record) noexcept nogil
+    cdef bint _on_grid(self, GridEvent* g, int64_t ts_ns, uint32_t instrument) noexcept nogil
     cdef void _on_recorded_frame(self) noexcept nogil

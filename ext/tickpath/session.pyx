@@ -9,6 +9,7 @@ requests reaching the simulated venue, its replies reaching us.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from tickpath.decimal cimport DecimalGrid
 from tickpath.engine cimport (
     EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
     engine_report_feed_broken, engine_run_timers, engine_start,
@@ -17,19 +18,22 @@ from tickpath.engine_build cimport Engine
 from tickpath.engine_prefetch cimport engine_prefetch
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.clock cimport mono_now_ns
-from tickpath.outbox cimport outbox_free, outbox_held, outbox_new, outbox_release, outbox_send
-from tickpath.shm.feed_lane cimport FEED_END, FeedLaneReader, feed_next, feed_release
+from tickpath.market.grid_change cimport GridChange
+from tickpath.outbox cimport outbox_free, outbox_held, outbox_new, outbox_regrid, outbox_release, outbox_send
+from tickpath.shm.feed_lane cimport FEED_END, FEED_GRID, FeedLaneReader, feed_next, feed_release
 from tickpath.shm.journal_guard cimport journal_guard_look
 from tickpath.shm.lane cimport CommandLane, LaneCommand, lane_is_broken, lane_repair, lane_try_take
 from tickpath.sim.venue cimport (
-    SimVenue, sim_cancel, sim_free, sim_new, sim_next_due, sim_on_market, sim_step, sim_submit,
+    SimVenue, sim_cancel, sim_free, sim_new, sim_next_due, sim_on_market, sim_regrid, sim_step, sim_submit,
 )
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
     BOOK_GOOD, COMMAND_GUARD, DELTA_LAST, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
-    EV_FEED, EV_FRAME, EV_INPUT_LAST, EV_QUOTE, EV_TRADE, INSTRUMENT_NONE, LANE_NONE, MAX_LANES, PRICE_TICKS_NONE,
+    EV_CONT, EV_FEED, EV_FRAME, EV_GRID, EV_INPUT_LAST, EV_ORDER_DELTA, EV_QUOTE, EV_TRADE,
+    INSTRUMENT_NONE, LANE_NONE, MAX_INSTRUMENTS, MAX_LANES, PRICE_TICKS_NONE,
     REASON_OK, ROLE_SYSTEM, SLOT_BYTES,
-    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent, Slot, likely, unlikely,
+    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent, GridEvent, Slot,
+    likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
@@ -46,6 +50,10 @@ cdef void send_to_sim(void* self, const Order* o, bint is_cancel, EncodeBuffer* 
     else:
         sim_submit(<SimVenue*>self, o.ordinal, o.instrument, o.side, o.order_type, o.time_in_force, o.price_ticks,
                    o.qty_lots, now_ns)
+
+
+cdef void regrid_sim(void* self, uint32_t instrument, const GridChange* change, int64_t now_ns) noexcept nogil:
+    sim_regrid(<SimVenue*>self, instrument, change, now_ns)
 
 
 cdef class Session:
@@ -68,6 +76,7 @@ cdef class Session:
                 raise MemoryError()
             self.core.gateway.self = self.sim
             self.core.gateway.send = send_to_sim
+            self.core.gateway.regrid = regrid_sim
         self._lanes = []
         if hold_ns > 0:
             self.outbox = outbox_new(self.core.gateway, &self.core.ring.next_seq, hold_ns, data_waits)
@@ -76,6 +85,7 @@ cdef class Session:
             self.waits_for_disk = data_waits
             self.core.gateway.self = self.outbox
             self.core.gateway.send = outbox_send
+            self.core.gateway.regrid = outbox_regrid
 
     def __dealloc__(self):
         sim_free(self.sim)
@@ -157,7 +167,7 @@ cdef class Session:
                 # Depth counts only once the engine's book, which the simulated venue looks at, is proven.
                 if self.core.books[records[i].instrument].state == BOOK_GOOD:
                     sim_on_market(self.sim, records + i, n, records.ts_recv_ns)
-            elif records[i].type == EV_TRADE or records[i].type == EV_QUOTE:
+            elif records[i].type == EV_TRADE or records[i].type == EV_QUOTE or records[i].type == EV_ORDER_DELTA:
                 sim_on_market(self.sim, records + i, 1, records.ts_recv_ns)
             i += n
 
@@ -265,6 +275,7 @@ cdef class Session:
         """One turn: commands and the journal's state first, then up to max_frames frames that wait in the lane; returns how
         many of both were handled. warming: keep the path warm if there were none."""
         cdef FrameView frame
+        cdef GridEvent grid
         cdef int n = 0, commands
         with nogil:
             commands = self._between_frames()
@@ -291,6 +302,13 @@ cdef class Session:
                     self.pausing = False
                     if outbox_held(self.outbox) > 0:
                         break
+                if unlikely(lane.feed.entry.flags & FEED_GRID):
+                    if lane.feed.entry.frame_bytes == sizeof(GridEvent):
+                        memcpy(&grid, lane.feed.frame, sizeof(GridEvent))
+                        self._on_grid(&grid, lane.feed.entry.ts_recv_ns, lane.feed.entry.instrument)
+                    feed_release(&lane.feed)
+                    n += 1
+                    continue
                 frame.data = lane.feed.frame
                 frame.size = lane.feed.entry.frame_bytes
                 frame.ts_recv_ns = lane.feed.entry.ts_recv_ns
@@ -389,6 +407,36 @@ cdef class Session:
         """The engine time at which a bar is to be closed or a timer to be run, ns; 2^63 - 1 when there is none."""
         return engine_next_timer(self.core)
 
+    def grid_event(self, int64_t ts_ns, uint32_t instrument, tick_size, lot_size, *, int64_t qty_step_lots=1,
+                   int64_t min_notional_ticklots=0, int price_decimals=-1, int qty_decimals=-1):
+        """An instrument's tick or lot from now on (decimal text), as an input stamped ts_ns but never before engine time;
+        journaled. True when something has changed (engine_grid.pxd says what). Counts are of the new grid."""
+        cdef GridEvent g
+        cdef DecimalGrid tick = DecimalGrid(tick_size)
+        cdef DecimalGrid lot = DecimalGrid(lot_size)
+        memset(&g, 0, sizeof(GridEvent))
+        g.tick_mantissa, g.tick_scale = tick.grid.mantissa, tick.grid.scale
+        g.lot_mantissa, g.lot_scale = lot.grid.mantissa, lot.grid.scale
+        g.qty_step_lots, g.min_notional_ticklots = qty_step_lots, min_notional_ticklots
+        g.price_decimals, g.qty_decimals = price_decimals, qty_decimals
+        changed = self._on_grid(&g, ts_ns, instrument)
+        engine_publish_state(self.core)
+        return changed
+
+    cdef bint _on_grid(self, GridEvent* g, int64_t ts_ns, uint32_t instrument) noexcept nogil:
+        cdef uint32_t before = self.core.grid_epochs[instrument & (MAX_INSTRUMENTS - 1)]
+        g.ts_recv_ns = g.ts_recv2_ns = ts_ns if ts_ns > self.core.now_ns else self.core.now_ns
+        g.ts_venue_ns = g.ts_venue2_ns = TS_NONE
+        g.instrument = g.instrument2 = instrument
+        g.type = EV_GRID
+        g.type2 = EV_CONT
+        g.flags = 0
+        g.flags2 = 1
+        g.venue = g.venue2 = self.core.instruments.items[instrument & (MAX_INSTRUMENTS - 1)].venue
+        self._advance(g.ts_recv_ns)
+        engine_on_input(self.core, <const Slot*>g)
+        return self.core.grid_epochs[instrument & (MAX_INSTRUMENTS - 1)] != before
+
     def gate(self, int instrument):
         """(BookState, mask of GateCause) of an instrument, as its gate says now."""
         return self.core.gates[instrument].state, self.core.gates[instrument].causes
@@ -455,7 +503,7 @@ cdef class Session:
             self.held_input[1] = record[0]
             self._on_recorded_input(self.held_input)
             return 1
-        if record.type == EV_EXEC_REPORT or record.type == EV_COMMAND:
+        if record.type == EV_EXEC_REPORT or record.type == EV_COMMAND or record.type == EV_GRID:
             if left < 2:
                 self.held_input[0] = record[0]
                 self.held = True

@@ -182,6 +182,7 @@ cpdef enum Reason:
     REASON_JOURNAL_FAILED = 33    # its disk; latched
     REASON_JOURNAL_LAPPED = 34    # events are lost to it; latched
     REASON_INTENT_NOT_DURABLE = 35    # not on the disk in time, never sent (durability = disk)
+    REASON_GRID_CHANGED = 36      # the instrument's tick or lot has changed, and the order does not fit the new one
 
 cpdef enum BookState:
     BOOK_INVALID = 0
@@ -267,6 +268,7 @@ cpdef enum HealthKind:
     HEALTH_ORDER_PROTOCOL = 7     # value = order ordinal: the venue's reply does not fit the order's state
     HEALTH_CORE_FAULT = 8         # value = CoreFault: an invariant of ours is broken; trading halts
     HEALTH_FEED_BROKEN = 9        # the feed lane holds what no feeder of ours writes: it is read no more
+    HEALTH_GRID_REFUSED = 10      # value = GridRefusal: an EV_GRID was not followed
 
 # What core_check found broken.
 cpdef enum CoreFault:
@@ -302,6 +304,7 @@ cdef enum: ORDER_DELTA_ASK = 1
 cdef enum: ORDER_DELTA_SNAPSHOT = 2
 cdef enum: ORDER_DELTA_FIRST = 4
 cdef enum: ORDER_DELTA_LAST = 8
+cdef enum: ORDER_DELTA_CHECKSUM = 16  # OrderDelta.checksum is the venue's, of the book with this message applied
 # Flag bits of FillEvent and ExecReport.
 cdef enum: LIQUIDITY_MAKER = 1
 # Flag bits of CommandEvent.flags.
@@ -525,7 +528,7 @@ cdef struct OrderDelta:
     uint16_t flags2
     uint64_t update_id            # the instrument's own sequence, 0 = none
     uint32_t action               # OrderAction
-    uint32_t reserved
+    uint32_t checksum             # with ORDER_DELTA_CHECKSUM, which only a message's last record has
     uint64_t reserved2[2]
 
 cdef struct FeedEvent:
@@ -555,7 +558,18 @@ cdef struct GridEvent:
     int64_t lot_mantissa
     int32_t tick_scale
     int32_t lot_scale
-    int64_t min_notional_ticklots
+    int64_t min_notional_ticklots # of the new tick and lot, as are all counts here
+    uint64_t seq2
+    int64_t ts_recv2_ns
+    int64_t ts_venue2_ns
+    uint32_t instrument2
+    uint8_t type2
+    uint8_t venue2
+    uint16_t flags2
+    int64_t qty_step_lots         # an order's quantity is a multiple of it
+    int32_t price_decimals        # of the venue's own text, where its checksum is over that; -1 = those of the tick
+    int32_t qty_decimals          # … -1 = those of the lot
+    uint64_t reserved[2]
 
 # The best bid and offer over several venues (market/consolidated.pxd). The first slot's payload is that of a QuoteEvent, in
 # common ticks and lots. Bit k of a mask is member k, in the order given at construction.

@@ -65,7 +65,7 @@ SLOT_DTYPE = DTYPES[int(EV_NONE)]
 # EventType -> slots a record takes.
 SLOT_COUNTS = {kind: dtype.itemsize // SLOT_BYTES for kind, dtype in DTYPES.items()}
 EVENT_NAMES = {int(kind): EventType(kind).name[3:].lower() for kind in DTYPES}
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 
 def _layout_text():

@@ -85,6 +85,7 @@ class Instrument:
         self.book = Book()
         self.start = ((), (), None)
         self.tick_size = self.lot_size = None
+        self.listed_before = None           # (increments that REST still names, monotonic time until which it does)
         self.status = None                  # None: as captured
         self.price_shift = None             # Decimal added to every price, None for none
         self.id_offset = 0
@@ -133,6 +134,12 @@ class Instrument:
         tick = self.tick_size or format(Decimal(1).scaleb(-self.price_places), "f")
         lot = self.lot_size or format(Decimal(1).scaleb(-self.qty_places), "f")
         return tick, lot
+
+    def listed_grid(self):
+        """The increments that REST names now: it may lag behind the stream."""
+        if self.listed_before is not None and time.monotonic() < self.listed_before[1]:
+            return self.listed_before[0]
+        return self.grid()
 
 
 def significant(text):

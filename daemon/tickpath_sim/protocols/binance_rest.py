@@ -71,7 +71,7 @@ class BinanceRest:
             "exchangeFilters": []}), "serverTime": now_ms(), "symbols": listed}
 
     def info_entry(self, item, captured):
-        tick, lot = item.grid()
+        tick, lot = item.listed_grid()
         filters = {"PRICE_FILTER": {"minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
                    "LOT_SIZE": {"minQty": lot, "maxQty": "9000000.00000000", "stepSize": lot},
                    "NOTIONAL": {"minNotional": "5.00000000", "applyMinToMarket": True, "maxNotional": "9000000.00000000",

@@ -189,7 +189,7 @@ class Bybit(Protocol):
                                 separators=(",", ":")).encode())
 
     def _entry(self, item):
-        tick, lot = item.grid()
+        tick, lot = item.listed_grid()
         entry = dict(self.captured.get(item.key) or {"symbol": item.symbol, "status": "Trading"})
         lots = dict(entry.get("lotSizeFilter") or {"minOrderQty": lot})
         lots["basePrecision" if "basePrecision" in lots else "qtyStep"] = lot

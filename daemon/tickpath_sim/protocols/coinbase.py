@@ -22,7 +22,7 @@ class Coinbase(Protocol):
         super().observed()
 
     def entry(self, item, name):
-        tick, lot = item.grid()
+        tick, lot = item.listed_grid()
         base, _, quote = item.symbol.partition("-")
         return {name: item.symbol, "base_currency": base, "quote_currency": quote, **self.captured.get(item.symbol, {}),
                 "base_increment": lot, "quote_increment": tick, "status": item.status or "online"}

@@ -98,7 +98,7 @@ class Kraken(Protocol):
         entries = dict(self.pairs or {})
         names = {entry.get("wsname"): name for name, entry in entries.items()}
         for item in self.instruments.values():
-            tick, lot = item.grid()
+            tick, lot = item.listed_grid()
             base, _, quote = item.symbol.partition("/")
             name = names.get(item.symbol, base + quote)
             entries[name] = {"altname": base + quote, "wsname": item.symbol, "base": base, "quote": quote,

@@ -193,7 +193,7 @@ class Okx(Protocol):
         return Reply(json.dumps({"code": "0", "msg": "", "data": rows}, separators=(",", ":")).encode())
 
     def _entry(self, item):
-        tick, lot = item.grid()
+        tick, lot = item.listed_grid()
         base, _, rest = item.symbol.partition("-")
         captured = self.captured.get(item.symbol, {"instType": "SPOT", "instId": item.symbol, "baseCcy": base, "quoteCcy": rest,
                                                    "minSz": lot})

@@ -300,7 +300,7 @@ class Line:
             return
         self.feeds.count("resubscriptions", len(due))
         if self.protocol.can_resubscribe:
-            streams = [s for s in self.streams if s.instrument in due and s.channel == "book"]
+            streams = [s for s in self.streams if s.instrument in due and s.channel in ("book", "l3")]
             self.feeds.spawn(owner.resubscribe(streams))
         else:
             owner.drop("a book must be synchronised again")

@@ -11,7 +11,7 @@ import time
 from tickpath.clock import epoch_ns, mono_ns
 from tickpath.venues.listener import FeedListener
 from tickpathd.feeds.connection import SOCKETS_PER_LINE, Line
-from tickpathd.feeds.protocol import Stream, protocol_of
+from tickpathd.feeds.protocol import Stream, protocols_of
 
 LOOK_INTERVAL_S = 0.05
 CLOCK_INTERVAL_S = 0.1
@@ -37,14 +37,21 @@ class Feeds:
                 self._add_venue(slot, name, settings, config)
 
     def _add_venue(self, slot, name, settings, config):
-        protocol = protocol_of(settings)
-        channels = [c for c in protocol.channels if c in settings.channels]
+        for protocol, channels in protocols_of(settings):
+            try:
+                protocol.check()
+            except ValueError as e:
+                raise ValueError(f"venues.{name}: {e}") from None
+            self._add_lines(slot, name, settings, config, protocol, channels)
+
+    def _add_lines(self, slot, name, settings, config, protocol, channels):
+        first = sum(line.venue_slot == slot for line in self.lines)
         streams = [Stream(n, item.venue_symbol, channel) for n, item in enumerate(config.instruments)
                    if item.venue == name for channel in channels]
         # A book and its trades stay on one line, so that a line's loss is the loss of whole instruments.
         per_line = max(len(channels), (settings.streams_per_connection or protocol.streams_per_connection)
                        // max(len(channels), 1) * max(len(channels), 1))
-        for number, at in enumerate(range(0, len(streams), per_line)):
+        for number, at in enumerate(range(0, len(streams), per_line), first):
             if (number + 1) * SOCKETS_PER_LINE > CONNECTIONS_MAX:
                 raise ValueError(f"venues.{name}: expected at most {CONNECTIONS_MAX // SOCKETS_PER_LINE} connections, found more "
                                  f"for {len(streams)} streams of {per_line} each")

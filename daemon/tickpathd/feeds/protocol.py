@@ -2,11 +2,11 @@
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Control", "ControlKind", "Stream", "VenueProtocol", "protocol_of"]
+__all__ = ["Control", "ControlKind", "Stream", "VenueProtocol", "protocol_of", "protocols_of"]
 
 
 class Stream(NamedTuple):
-    """One subscription. channel: book, trades, quotes or status."""
+    """One subscription. channel: book, trades, quotes, status or l3 (order by order)."""
     instrument: int               # the engine's id
     symbol: str                   # the venue's own spelling
     channel: str
@@ -51,6 +51,9 @@ class VenueProtocol:
         self.ws_url = (settings.ws_url or self.default_ws_url).rstrip("/")
         self.rest_url = (settings.rest_url or self.default_rest_url).rstrip("/")
 
+    def check(self):
+        """What can be known to fail before anything is connected. Errors: ValueError, one line for the operator."""
+
     def url(self, streams):
         """Where to connect for these streams."""
         return self.ws_url
@@ -75,8 +78,22 @@ class VenueProtocol:
         raise NotImplementedError
 
 
+def protocols_of(settings):
+    """[(protocol, channels)] of a configured venue: order-by-order data have a server and rules of their own.
+
+    Errors: KeyError for a kind without one.
+    """
+    usual = protocol_of(settings)
+    found = [(usual, [c for c in usual.channels if c in settings.channels])]
+    if "l3" in settings.channels:
+        from tickpathd.feeds import coinbase, kraken
+        l3 = {"coinbase": coinbase.CoinbaseFull, "kraken": kraken.KrakenL3}[settings.kind](settings)
+        found.append((l3, ["l3"]))
+    return [(protocol, channels) for protocol, channels in found if channels]
+
+
 def protocol_of(settings):
-    """The protocol of a configured venue. Errors: KeyError for a kind without one."""
+    """The usual protocol of a configured venue. Errors: KeyError for a kind without one."""
     from tickpathd.feeds import binance, bybit, coinbase, kraken, okx
     classes = {cls.kind: cls for cls in (binance.BinanceSpot, binance.BinanceUsdm, bybit.Bybit, coinbase.Coinbase,
                                          kraken.Kraken, okx.Okx)}

@@ -17,6 +17,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tickpath.decimal cimport clz64, ctz64
+from tickpath.market.grid_change cimport GridChange
 from tickpath.market.instruments cimport BookRules
 from tickpath.types cimport PRICE_TICKS_NONE, BookDelta, Slot, likely, unlikely
 
@@ -200,6 +201,9 @@ cdef int book_init(Book* b, int64_t window_ticks, BookRules rules) noexcept nogi
 # What it holds is not to be trusted any more: SYNCING until a snapshot.
 cdef void book_lose(Book* b) noexcept nogil
 cdef void book_clear(Book* b) noexcept nogil
+# The same levels in other ticks and lots, its state and ids as they were. False, and nothing has changed, when a level is none of
+# the new grid or they do not fit.
+cdef bint book_regrid(Book* b, const GridChange* c) noexcept nogil
 cdef void book_free(Book* b) noexcept nogil
 
 cdef class OrderBook:

@@ -6,6 +6,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from tickpath.market.grid_change cimport GridChange, GridChangeOf, ratio_exact
 from tickpath.market.instruments cimport BOOK_SYNC_REST, BOOK_SYNC_STREAM, BookRules
 
 from tickpath.types cimport (
@@ -420,6 +421,65 @@ cdef void book_lose(Book* b) noexcept nogil:
     b.pending_count = 0
 
 
+# Each level on the new grid, as records in the place of those that wait for a snapshot, of which a proven book has none. -1 when
+# one is none of the new grid.
+cdef int32_t regridded_levels(const Book* b, const GridChange* c) noexcept nogil:
+    cdef BookDelta* d = <BookDelta*>b.pending
+    cdef const Ladder* l
+    cdef int64_t price, i
+    cdef int32_t n = 0
+    cdef int side
+    for side in range(2):
+        l = &b.sides[side]
+        if l.level_count + l.far_count > BOOK_PENDING_SLOTS - n:
+            return -1
+        price = window_best(b, side)
+        while price != PRICE_TICKS_NONE:
+            if not (ratio_exact(&c.price, price, &d[n].price_ticks)
+                    and ratio_exact(&c.qty, l.qty_lots[price & b.mask], &d[n].qty_lots)):
+                return -1
+            d[n].flags = DELTA_ASK if side == SIDE_ASKS else 0
+            n += 1
+            price = book_next_level(b, side, price)
+        for i in range(BOOK_FAR_LEVELS):
+            if l.far[i].price_ticks == PRICE_TICKS_NONE:
+                continue
+            if not (ratio_exact(&c.price, l.far[i].price_ticks, &d[n].price_ticks)
+                    and ratio_exact(&c.qty, l.far[i].qty_lots, &d[n].qty_lots)):
+                return -1
+            d[n].flags = DELTA_ASK if side == SIDE_ASKS else 0
+            n += 1
+    return n
+
+
+cdef bint book_regrid(Book* b, const GridChange* c) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>b.pending
+    cdef int64_t best = b.sides[SIDE_BIDS].best_ticks
+    cdef int32_t n, k
+    if b.state == BOOK_SYNCING:
+        return False                       # what waits for the snapshot is in old ticks
+    n = regridded_levels(b, c)
+    if n < 0:
+        return False
+    # Every level fits the far map of its side, or there could be too many of them outside the window.
+    if b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count > BOOK_FAR_LEVELS // 2 \
+            or b.sides[SIDE_ASKS].level_count + b.sides[SIDE_ASKS].far_count > BOOK_FAR_LEVELS // 2:
+        return False
+    if best == PRICE_TICKS_NONE:
+        best = b.sides[SIDE_ASKS].best_ticks
+    book_clear(b)
+    if n > 0:
+        ratio_exact(&c.price, best, &best)
+        b.base_ticks = (best - b.window_ticks // 2) & ~<int64_t>63
+    for k in range(n):
+        book_set_level(b, SIDE_ASKS if d[k].flags & DELTA_ASK else SIDE_BIDS, d[k].price_ticks, d[k].qty_lots)
+    b.pending_count = 0
+    b.unsettled = 1
+    settle_window(b)
+    check_cross(b)
+    return True
+
+
 cdef int apply_stream(Book* b, const Slot* records, int32_t count) noexcept nogil:
     cdef const BookDelta* d = <const BookDelta*>records
     cdef int32_t i
@@ -547,6 +607,14 @@ cdef class OrderBook:
     def lose(self):
         """Trust it no more: SYNCING until a snapshot."""
         book_lose(&self.book)
+
+    def regrid(self, tick_size, lot_size):
+        """The same levels on another grid: True, or False with nothing changed when a level is none of it, or it is SYNCING."""
+        cdef GridChangeOf change = GridChangeOf((str(self.tick_size), str(self.lot_size)), (tick_size, lot_size))
+        if not book_regrid(&self.book, &change.change):
+            return False
+        self.tick_size, self.lot_size = DecimalGrid(tick_size), DecimalGrid(lot_size)
+        return True
 
     @property
     def checksum(self):

@@ -29,6 +29,10 @@ cpdef enum GateCause:
     GATE_CHECKSUM = 256           # why it is SYNCING: the venue's checksum did not fit
     GATE_GAP = 512                # why it is SYNCING: a number is missing
     GATE_EMPTY = 1024             # a side has no level
+    GATE_GRID = 2048              # the venue's tick or lot has changed, and ours could not follow yet
+
+cdef enum: WITHHELD_SILENT = 1
+cdef enum: WITHHELD_GRID = 2
 
 cdef struct GateLimits:
     double max_spread                 # (ask - bid) / mid
@@ -42,7 +46,7 @@ cdef struct Gate:
     int32_t state                     # BookState
     uint32_t venue_status             # VenueStatus, INVALID until the venue has said one
     uint32_t lost_by                  # GATE_CHECKSUM or GATE_GAP, while SYNCING
-    int32_t silent                    # its connection gives no sign of life
+    int32_t silent                    # WITHHELD_*: its connection gives no sign of life, its grid is not the venue's
     int64_t twice_mid_ticks           # of the last message with both sides, 0 = none yet
     int64_t jumped_ns                 # 0 = no jump is doubted
     int64_t crossed_ns                # since when it is crossed, 0 = it is not
@@ -89,7 +93,7 @@ cdef inline uint32_t gate_judge(Gate* g, const GateLimits* l, const Book* b, int
     if unlikely(now_ns - ts_newest_ns > l.max_age_ns):
         causes |= GATE_AGE
     if unlikely(g.silent):
-        causes |= GATE_FEED
+        causes |= (GATE_FEED if g.silent & WITHHELD_SILENT else 0) | (GATE_GRID if g.silent & WITHHELD_GRID else 0)
     if unlikely(g.venue_status != VENUE_STATUS_INVALID) and g.venue_status != VENUE_STATUS_TRADING \
             and g.venue_status != VENUE_STATUS_POST_ONLY and g.venue_status != VENUE_STATUS_LIMIT_ONLY:
         causes |= GATE_VENUE

@@ -1,9 +1,9 @@
 """The feed lane from Python: FeedLaneWriter in a feeder process, FeedLaneReader held by the engine."""
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from tickpath.shm.atomics cimport load_acquire_u64, store_release_u64
-from tickpath.types cimport unlikely
+from tickpath.types cimport GridEvent, unlikely
 
 from tickpath.shm.segment import SegmentError, private_memory
 
@@ -119,6 +119,17 @@ cdef class FeedLaneWriter:
                   uint16_t connection=0):
         """Append one frame; False when the lane is full. ts_recv_ns: epoch ns."""
         return self._append(frame, len(frame), ts_recv_ns, instrument, 0, venue_slot, connection)
+
+    def try_write_grid(self, int64_t ts_recv_ns, uint32_t instrument, tick, lot, *, int64_t qty_step_lots,
+                       int64_t min_notional_ticklots, int price_decimals=-1, int qty_decimals=-1, uint16_t venue_slot=0):
+        """Append an instrument's grid from now on; False when the lane is full. tick, lot : (mantissa, scale)."""
+        cdef GridEvent g
+        memset(&g, 0, sizeof(GridEvent))
+        g.tick_mantissa, g.tick_scale = tick
+        g.lot_mantissa, g.lot_scale = lot
+        g.qty_step_lots, g.min_notional_ticklots = qty_step_lots, min_notional_ticklots
+        g.price_decimals, g.qty_decimals = price_decimals, qty_decimals
+        return self._append(<const char*>&g, sizeof(GridEvent), ts_recv_ns, instrument, FEED_GRID, venue_slot, 0)
 
     def try_end(self, int64_t ts_recv_ns=0):
         """Append the end mark."""

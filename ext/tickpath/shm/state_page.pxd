@@ -33,7 +33,7 @@ cdef struct StateInfo:                # written once, before the first input
     uint64_t mode                     # 1 backtest, 2 paper, 3 live, 4 replay
     int64_t started_ns                # epoch ns
     char symbols[64][24]              # venue spelling
-    int64_t tick_mantissa[64]
+    int64_t tick_mantissa[64]         # of the start; the grids in force stand with the instruments
     int64_t tick_scale[64]
     int64_t lot_mantissa[64]
     int64_t lot_scale[64]
@@ -97,6 +97,11 @@ cdef struct StateTotals:
     uint64_t venue_errors[16]         # … and refused
     uint64_t venue_gaps[16]           # numbers that were missing
     uint64_t venue_losses[16]         # connections lost
+    uint64_t venue_off_grid[16]       # of those: a number is no multiple of the instrument's tick or lot
+    uint64_t grids                    # EV_GRID followed …
+    uint64_t grids_refused            # … and not
+    uint64_t grid_rounded             # prices of bars and fills that the new grid does not have: the nearest stands for them
+    uint64_t order_messages           # of order-by-order feeds, whole
 
 cdef struct StateInstrument:
     int64_t bid_price_ticks[10]
@@ -138,6 +143,21 @@ cdef struct StateInstrument:
     double ema_fast
     double ema_slow
     double imbalance
+    # The grid in force. The epoch counts its changes: what was read under another one is in other ticks and lots.
+    int64_t grid_epoch
+    int64_t grid_seq                  # of the EV_GRID record that began it, 0 = the run's first
+    int64_t tick_mantissa
+    int64_t tick_scale
+    int64_t lot_mantissa
+    int64_t lot_scale
+    int64_t qty_step_lots
+    int64_t min_notional_ticklots
+    # Order by order (L3), all 0 where the book is fed by levels.
+    uint64_t l3_capacity              # orders that fit
+    uint64_t l3_orders
+    uint64_t l3_unknown               # deletes and changes of orders that do not rest
+    uint64_t l3_refused               # orders that found no room, or that cannot be true of the book: SYNCING
+    uint64_t l3_dropped               # events that did not fit while a snapshot was waited for
 
 cdef struct StateStrategy:
     uint64_t orders

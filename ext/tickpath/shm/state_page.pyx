@@ -67,7 +67,7 @@ cdef class StatePage:
                 raise SegmentError("state page: expected a whole block, found one whose writer died while writing it")
 
     def info(self):
-        """Names, scales and constants: dict."""
+        """Names, constants and the grids in force: dict. `view` gives them with the instruments that they belong to."""
         cdef StateInfo info = self.page.info
         cdef long instruments = _checked_count(info.instrument_count, 64, "instruments")
         symbols = [_text(info.symbols[i], 24) for i in range(instruments)]
@@ -77,8 +77,19 @@ cdef class StatePage:
         return {"cycles_per_ns": info.cycles_per_ns, "symbols": symbols, "strategies": strategies,
                 "started_ns": info.started_ns, "mode": info.mode, "venues": venues,
                 "instrument_venues": [info.instrument_venues[i] for i in range(instruments)],
-                "tick": [(info.tick_mantissa[i], info.tick_scale[i]) for i in range(instruments)],
-                "lot": [(info.lot_mantissa[i], info.lot_scale[i]) for i in range(instruments)]}
+                "start_tick": [(info.tick_mantissa[i], info.tick_scale[i]) for i in range(instruments)],
+                "start_lot": [(info.lot_mantissa[i], info.lot_scale[i]) for i in range(instruments)],
+                **self._grids(instruments)}
+
+    def _grids(self, long instruments):
+        cdef StateInstrument now
+        ticks, lots, epochs = [], [], []
+        for i in range(instruments):
+            self._read(&self.page.instruments_seq[i], &self.page.instruments[i], &now, sizeof(StateInstrument))
+            ticks.append((now.tick_mantissa, now.tick_scale))
+            lots.append((now.lot_mantissa, now.lot_scale))
+            epochs.append(now.grid_epoch)
+        return {"tick": ticks, "lot": lots, "grid_epochs": epochs}
 
     def totals(self):
         """Counters of the run: dict of int."""
@@ -104,6 +115,13 @@ cdef class StatePage:
             self._read(&self.page.bars_seq[i], &self.page.bars[i], &out, sizeof(StateBars))
             result.append({text: _record(<StateBar[:1]>&out.items[k]) for k, text in enumerate(specs)})
         return result
+
+    def view(self):
+        """(info, instruments) of the same grids: no tick of the one is another price in the other."""
+        while True:
+            info, rows = self.info(), self.instruments()
+            if info["grid_epochs"] == [row["grid_epoch"] for row in rows]:
+                return info, rows
 
     def strategies(self):
         """One dict per strategy: counts, position, P&L."""

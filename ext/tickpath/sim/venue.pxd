@@ -6,6 +6,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tickpath.market.book cimport Book
+from tickpath.market.grid_change cimport GridChange
 from tickpath.market.instruments cimport InstrumentTable
 from tickpath.signals.state cimport Top
 from tickpath.types cimport ExecReport, Slot
@@ -95,6 +96,9 @@ cdef bint sim_step(SimVenue* s, ExecReport* report) noexcept nogil
 cdef void sim_on_market(SimVenue* s, const Slot* records, int32_t count, int64_t now_ns) noexcept nogil
 
 # ---- cold
+# An instrument's tick or lot has changed. What rests or arrives at a price that the new grid does not have is given back, as
+# expired or rejected; a fill on its way to us keeps its price where it can, else it takes the next tick that is worse for us.
+cdef void sim_regrid(SimVenue* s, uint32_t instrument, const GridChange* c, int64_t now_ns) noexcept nogil
 cdef SimVenue* sim_new(const InstrumentTable* instruments, const Book* books, const Top* tops, int64_t order_latency_ns,
                        int64_t reply_latency_ns, int64_t maker_fee_e8, int64_t taker_fee_e8, double reject_probability,
                        uint64_t seed) noexcept nogil

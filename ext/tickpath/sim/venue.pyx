@@ -3,10 +3,11 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, book_next_level, book_qty_at
+from tickpath.market.grid_change cimport ratio_exact
 from tickpath.market.instruments cimport Instrument
 from tickpath.types cimport (
-    DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT, EV_QUOTE, EV_TRADE,
-    EXEC_CANCELED, EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE, LIQUIDITY_MAKER,
+    DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CONT, EV_EXEC_REPORT, EV_ORDER_DELTA, EV_QUOTE, EV_TRADE,
+    EXEC_CANCELED, EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE, LIQUIDITY_MAKER, ORDER_DELTA_LAST,
     ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_MARKET, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_FOK,
     TIME_IN_FORCE_GTC, TRADE_SELL_AGGRESSOR, BookDelta, TradeEvent, int128, unlikely,
 )
@@ -260,7 +261,7 @@ cdef void arrive_order(SimVenue* s, const SimRequest* q) noexcept nogil:
     if s.reject_threshold != 0 and next_random(s) < s.reject_threshold:
         reject(s, q, CODE_REJECTED)
         return
-    if reference == PRICE_TICKS_NONE or <int128>reference * q.qty_lots < item.min_notional_ticklots:
+    if q.qty_lots <= 0 or reference == PRICE_TICKS_NONE or <int128>reference * q.qty_lots < item.min_notional_ticklots:
         reject(s, q, CODE_FILTER)
         return
     if (q.order_type == ORDER_TYPE_LIMIT_MAKER and crosses) or (rests and s.resting_count >= SIM_RESTING):
@@ -451,3 +452,68 @@ cdef void sim_on_market(SimVenue* s, const Slot* records, int32_t count, int64_t
     elif records.type == EV_BOOK_DELTA and not records.flags & DELTA_SNAPSHOT:
         on_levels(s, <const BookDelta*>records, count)
         on_top(s, records.instrument, now_ns)
+    elif records.type == EV_ORDER_DELTA and records.flags & ORDER_DELTA_LAST:
+        on_top(s, records.instrument, now_ns)
+
+
+# ---- another grid
+
+cdef int64_t worse_ticks(const GridChange* c, int64_t price_ticks, int side) noexcept nogil:
+    """A price on the new grid: the same, or the next one that is worse for an order of this side."""
+    cdef int128 product = <int128>price_ticks * c.price.num
+    cdef int128 ticks = product // c.price.den
+    if side == SIDE_BUY and ticks * c.price.den != product:
+        ticks += 1
+    return <int64_t>ticks
+
+
+cdef void regrid_requests(SimVenue* s, uint32_t instrument, const GridChange* c) noexcept nogil:
+    cdef SimRequest* q
+    cdef uint64_t i
+    for i in range(s.request_head, s.request_tail):
+        q = &s.requests[i & (SIM_REQUESTS - 1)]
+        if q.instrument != instrument or q.is_cancel:
+            continue
+        ratio_exact(&c.qty, q.qty_lots, &q.qty_lots)
+        if q.order_type != ORDER_TYPE_MARKET and not ratio_exact(&c.price, q.price_ticks, &q.price_ticks):
+            q.qty_lots = 0                 # a filter fails it on arrival
+
+
+cdef void regrid_replies(SimVenue* s, uint32_t instrument, const GridChange* c) noexcept nogil:
+    cdef ExecReport* r
+    cdef uint64_t i
+    for i in range(s.reply_head, s.reply_tail):
+        r = &s.replies[i & (SIM_REPLIES - 1)].report
+        if r.instrument == instrument:
+            ratio_exact(&c.qty, r.last_qty_lots, &r.last_qty_lots)
+            ratio_exact(&c.qty, r.cum_qty_lots, &r.cum_qty_lots)
+            r.last_price_ticks = worse_ticks(c, r.last_price_ticks, r.side)
+
+
+cdef void regrid_resting(SimVenue* s, uint32_t instrument, const GridChange* c, int64_t now_ns) noexcept nogil:
+    cdef SimOrder* o
+    cdef int i = 0
+    while i < s.resting_count:
+        o = &s.resting[i]
+        if o.instrument != instrument:
+            i += 1
+            continue
+        ratio_exact(&c.qty, o.leaves_lots, &o.leaves_lots)
+        ratio_exact(&c.qty, o.cum_lots, &o.cum_lots)
+        # A displayed quantity is rounded up: the queue in front of us is not shorter for it.
+        o.queue_ahead_lots = <int64_t>((<int128>o.queue_ahead_lots * c.qty.num + c.qty.den - 1) // c.qty.den)
+        if ratio_exact(&c.price, o.price_ticks, &o.price_ticks):
+            i += 1
+            continue
+        new_reply(s, EXEC_EXPIRED, o.order_ordinal, o.venue_order_id, o.instrument, o.side, o.cum_lots, now_ns)
+        drop_resting(s, i)
+
+
+cdef void sim_regrid(SimVenue* s, uint32_t instrument, const GridChange* c, int64_t now_ns) noexcept nogil:
+    cdef int i
+    regrid_requests(s, instrument, c)
+    regrid_replies(s, instrument, c)
+    regrid_resting(s, instrument, c, now_ns)
+    for i in range(SIM_TAKEN):
+        if s.taken[i].instrument == instrument:
+            s.taken[i].taken_lots = 0      # what is displayed is named anew

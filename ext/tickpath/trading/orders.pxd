@@ -25,7 +25,7 @@ cdef struct Order:
     uint8_t order_type
     uint8_t time_in_force
     uint8_t state                     # OrderState
-    uint8_t reserved
+    uint8_t off_grid                  # its price or quantity is none of the instrument's present grid
     uint8_t acked                     # the venue has confirmed it
     int32_t pad
     int64_t price_ticks

@@ -34,7 +34,7 @@ cdef void order_open(OrderTable* t, Order* o) noexcept nogil:
     o.cum_qty_lots = 0
     o.leaves_qty_lots = o.qty_lots
     o.venue_order_id = 0
-    o.acked = 0
+    o.acked = o.off_grid = 0
     t.open_count += 1
     t.open_slots[(o.ordinal & (ORDER_SLOTS - 1)) >> 6] |= <unsigned long long>1 << (o.ordinal & 63)
     t.open_count_by_instrument[o.instrument] += 1

@@ -6,18 +6,24 @@ call; they are valid until the callback returns.
 import random
 import sys
 import traceback
+from decimal import Decimal
+from fractions import Fraction
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tickpath.market.bars cimport BAR_CLOSED_BY_TIME, BAR_EMPTY, BAR_KIND_MASK, bar_spec_idx
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, book_depth
+from tickpath.market.grid_change cimport GridChange, ratio_is_one
 from tickpath.signals.state cimport depth_imbalance
 from tickpath.trading.orders cimport ORDER_SLOTS, Order
-from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_cancel, ctx_set_timer, ctx_submit
+from tickpath.trading.strategy cimport (
+    CompiledStrategy, StrategyContext, ctx_cancel, ctx_orders_at, ctx_queue_ahead, ctx_set_timer, ctx_submit,
+)
 from tickpath.types cimport (
-    ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_MARKET, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL,
+    MAX_INSTRUMENTS, ORDER_TYPE_LIMIT, ORDER_TYPE_LIMIT_MAKER, ORDER_TYPE_MARKET, PRICE_TICKS_NONE, QTY_LOTS_NONE, SIDE_BUY,
+    SIDE_SELL,
     TIME_IN_FORCE_FOK, TIME_IN_FORCE_GTC, TIME_IN_FORCE_IOC, TRADE_SELL_AGGRESSOR, BarEvent, CommandEvent,
-    FillEvent, OrderStateEvent, QuoteEvent, SignalEvent, TimerEvent, TradeEvent,
+    FillEvent, GridEvent, OrderStateEvent, QuoteEvent, SignalEvent, TimerEvent, TradeEvent,
 )
 
 from tickpath.trading.strategy import Strategy
@@ -289,6 +295,13 @@ cdef class Book:
         return tuple(result)
 
 
+cdef class Grid:
+    """on_grid: an instrument's tick or lot has changed; everything in ctx is on the new grid already."""
+    cdef readonly uint32_t instrument
+    cdef readonly object tick_size, lot_size           # Decimal
+    cdef readonly object price_factor, qty_factor      # Fraction: new ticks = old ticks x factor; lots likewise
+
+
 cdef class TimerDue:
     """on_timer."""
     cdef readonly int64_t due_ns
@@ -370,6 +383,25 @@ cdef class Context:
         """Ask for a cancel; the outcome arrives as on_order. False when too many actions are pending."""
         return ctx_cancel(self.ctx, order_ordinal)
 
+    def orders_at(self, side, int64_t price_ticks, instrument=None):
+        """How many orders rest at a price, which is how many a new one there stands behind; None where the venue's feed goes by
+        levels and does not tell. side: "buy" for bids, "sell" for asks."""
+        cdef uint32_t i = self.ctx.instrument if instrument is None else instrument
+        if i >= MAX_INSTRUMENTS:
+            raise ValueError(f"instrument: expected less than {MAX_INSTRUMENTS}, found {instrument}")
+        found = ctx_orders_at(self.ctx, i, SIDE_BIDS if _choice(_SIDES, side, "side") == SIDE_BUY else SIDE_ASKS, price_ticks)
+        return None if found < 0 else found
+
+    def lots_ahead(self, order_key, instrument=None):
+        """Lots in front of a resting order, by the venue's own id as a number of 128 bits; None where it does not rest, or the
+        feed goes by levels."""
+        cdef uint32_t i = self.ctx.instrument if instrument is None else instrument
+        cdef int64_t lots
+        if i >= MAX_INSTRUMENTS:
+            raise ValueError(f"instrument: expected less than {MAX_INSTRUMENTS}, found {instrument}")
+        lots = ctx_queue_ahead(self.ctx, i, order_key >> 64, order_key & 0xFFFFFFFFFFFFFFFF)
+        return None if lots == QTY_LOTS_NONE else lots
+
     def set_timer(self, int64_t due_ns):
         """on_timer at the first input whose time is at or after due_ns; returns the timer's id (0: too many set)."""
         return ctx_set_timer(self.ctx, due_ns)
@@ -387,8 +419,9 @@ cdef class PythonHost(CompiledStrategy):
     cdef Fill _fill
     cdef Book _book
     cdef object cb_start, cb_book, cb_quote, cb_trade, cb_bar, cb_signal, cb_order, cb_fill, cb_timer, cb_command, cb_stop
+    cdef object cb_grid
     cdef int wants_book, wants_quote, wants_trade, wants_bar, wants_signal, wants_order, wants_fill, wants_timer
-    cdef int wants_command, wants_start, wants_stop
+    cdef int wants_command, wants_start, wants_stop, wants_grid
     cdef readonly list errors
 
     def __init__(self, name, parameters, strategy, seed):
@@ -416,6 +449,7 @@ cdef class PythonHost(CompiledStrategy):
         self.cb_timer, self.wants_timer = strategy.on_timer, overridden("on_timer")
         self.cb_command, self.wants_command = strategy.on_command, overridden("on_command")
         self.cb_stop, self.wants_stop = strategy.on_stop, overridden("on_stop")
+        self.cb_grid, self.wants_grid = strategy.on_grid, overridden("on_grid")
 
     def name_bars(self, specs):
         """specs : texts of the engine's bars, in the order of spec_idx."""
@@ -505,3 +539,26 @@ cdef class PythonHost(CompiledStrategy):
         if self.wants_stop:
             with gil:
                 self.call(ctx, self.cb_stop, None)
+
+    cdef void on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept nogil:
+        with gil:
+            self._on_grid(ctx, grid, change)
+
+    cdef void _on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept:
+        cdef GridEvent new = grid[0]
+        cdef GridChange by = change[0]
+        if not self.wants_grid:
+            if new.instrument == ctx.instrument and not (ratio_is_one(&by.price) and ratio_is_one(&by.qty)):
+                # What it keeps in ticks and lots would now mean something else: it is stopped like one that raised.
+                ctx.failed = 1
+                self.errors.append("the grid of its instrument has changed, and it has no on_grid")
+                print(f"strategy_error name={self.name!r} error='no on_grid for a changed grid': strategy stopped",
+                      file=sys.stderr)
+            return
+        event = Grid()
+        (<Grid>event).instrument = new.instrument
+        (<Grid>event).tick_size = Decimal(new.tick_mantissa).scaleb(-new.tick_scale)
+        (<Grid>event).lot_size = Decimal(new.lot_mantissa).scaleb(-new.lot_scale)
+        (<Grid>event).price_factor = Fraction(by.price.num, by.price.den)
+        (<Grid>event).qty_factor = Fraction(by.qty.num, by.qty.den)
+        self.call(ctx, self.cb_grid, event)

@@ -9,11 +9,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tickpath.market.bar_set cimport BarSet
 from tickpath.market.book cimport Book
+from tickpath.market.grid_change cimport GridChange
+from tickpath.market.l3_book cimport L3Book, l3_order_count, l3_queue_ahead
 from tickpath.signals.state cimport SignalState, Top
 from tickpath.trading.orders cimport OrderTable, order_reserve
 from tickpath.trading.positions cimport Position
 from tickpath.types cimport (
-    BarEvent, CommandEvent, FillEvent, OrderStateEvent, QuoteEvent, SignalEvent, TimerEvent, TradeEvent,
+    QTY_LOTS_NONE, BarEvent, CommandEvent, FillEvent, GridEvent, OrderStateEvent, QuoteEvent, SignalEvent, TimerEvent,
+    TradeEvent,
 )
 
 cdef enum: ACTION_CAPACITY = 64       # a strategy's actions while one input is handled; more are refused
@@ -67,6 +70,7 @@ cdef struct StrategyContext:
     uint64_t random_state
     int32_t failed                    # set by a host whose strategy raised: it is called no more
     const BarSet* bars                # by instrument: those being built
+    L3Book** l3                       # by instrument, NULL = its book is fed by levels
 
 # ---- hot
 # Ask for an order. Returns its ordinal at once (0 when table or queue is full); whether it was accepted arrives as
@@ -113,6 +117,15 @@ cdef inline bint ctx_cancel(StrategyContext* ctx, uint64_t order_ordinal) noexce
     ctx.actions.count += 1
     return True
 
+# Orders that rest at a price (side of the book), and one of them's lots in front. -1 and QTY_LOTS_NONE where the book is fed by
+# levels, which do not tell; QTY_LOTS_NONE also for an order that does not rest.
+cdef inline int32_t ctx_orders_at(const StrategyContext* ctx, uint32_t instrument, int side, int64_t price_ticks) noexcept nogil:
+    return l3_order_count(ctx.l3[instrument], side, price_ticks) if ctx.l3[instrument] != NULL else -1
+
+cdef inline int64_t ctx_queue_ahead(const StrategyContext* ctx, uint32_t instrument, uint64_t key_high,
+                                    uint64_t key_low) noexcept nogil:
+    return l3_queue_ahead(ctx.l3[instrument], key_high, key_low) if ctx.l3[instrument] != NULL else QTY_LOTS_NONE
+
 # on_timer at the first input whose time is at or after due_ns. Returns the timer's id, 0 when too many are set.
 cdef uint64_t ctx_set_timer(StrategyContext* ctx, int64_t due_ns) noexcept nogil
 
@@ -139,3 +152,6 @@ cdef class CompiledStrategy:
     cdef void on_timer(self, StrategyContext* ctx, const TimerEvent* timer) noexcept nogil
     cdef void on_command(self, StrategyContext* ctx, const CommandEvent* command) noexcept nogil
     cdef void on_stop(self, StrategyContext* ctx) noexcept nogil
+    # An instrument's grid has changed: what is kept in ticks or lots is to be moved by `change`. Books, tops, signals, positions
+    # and open orders are on the new one already. Without an answer of its own a strategy on that instrument is stopped.
+    cdef void on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept nogil

@@ -1,4 +1,5 @@
 """The strategy interface. `Strategy` is what a Python strategy derives from; CompiledStrategy what a compiled one does."""
+from tickpath.market.grid_change cimport ratio_is_one
 
 
 cdef uint64_t ctx_set_timer(StrategyContext* ctx, int64_t due_ns) noexcept nogil:
@@ -83,6 +84,10 @@ cdef class CompiledStrategy:
     cdef void on_stop(self, StrategyContext* ctx) noexcept nogil:
         pass
 
+    cdef void on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept nogil:
+        if grid.instrument == ctx.instrument and not (ratio_is_one(&change.price) and ratio_is_one(&change.qty)):
+            ctx.failed = 1                 # what it keeps would now mean something else
+
 
 class Strategy:
     """Base of Python strategies: override the callbacks you want, each `(self, ctx, event)`.
@@ -128,3 +133,6 @@ class Strategy:
 
     def on_stop(self, ctx, event):
         """Once, before the run ends. `event` is None."""
+
+    def on_grid(self, ctx, event):
+        """An instrument's tick or lot has changed. A strategy that does not override this is stopped when it is its own."""

@@ -68,7 +68,7 @@ cdef inline void order_delta(CoinbaseDecoder* d, const Instrument* item, const F
     o.order_key_low = key_low
     o.update_id = update_id
     o.action = action
-    o.reserved = 0
+    o.checksum = 0
     o.reserved2[0] = o.reserved2[1] = 0
     note_instrument(batch, item.instrument)
     batch.count += 2

@@ -36,8 +36,8 @@ v1 (docs.kraken.com/api/docs/websocket-v1, pages book, trade, ticker, spread, oh
 A book message's records come bids first in v2 and asks first in v1, whatever the order of the keys, and end with the venue's
 checksum where the message has one (v1 snapshots have none). A v1 message's time is that of its newest level. The trades a v2
 subscription opens with are history: they would be counted twice after a reconnect, so they are ignored. A bar of "ohlc" is
-marked as closed only where the same message holds a later one, since the venue does not say. The checksum of level3 is over
-orders, not over the book, and is left out.
+marked as closed only where the same message holds a later one, since the venue does not say. The checksum of level3 is
+over the queues of orders, and stands in a message's last record.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -47,9 +47,9 @@ from tickpath.decimal cimport grid_init
 from tickpath.market.instruments cimport Instrument
 from tickpath.types cimport (
     CANDLE_CLOSED, DELTA_ASK, DELTA_SNAPSHOT, EV_CONT, EV_ORDER_DELTA, INSTRUMENT_NONE, ORDER_ACTION_ADD, ORDER_ACTION_CHANGE,
-    ORDER_ACTION_DELETE, ORDER_ACTION_INVALID, ORDER_DELTA_ASK, ORDER_DELTA_FIRST, ORDER_DELTA_LAST, ORDER_DELTA_SNAPSHOT,
-    PRICE_TICKS_NONE, STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK, STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
-    TS_NONE, CandleEvent, OrderDelta, QuoteEvent, Slot, likely, uint128, unlikely,
+    ORDER_ACTION_DELETE, ORDER_ACTION_INVALID, ORDER_DELTA_ASK, ORDER_DELTA_CHECKSUM, ORDER_DELTA_FIRST, ORDER_DELTA_LAST,
+    ORDER_DELTA_SNAPSHOT, PRICE_TICKS_NONE, STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK, STATUS_TOO_LARGE,
+    STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TS_NONE, CandleEvent, OrderDelta, QuoteEvent, Slot, likely, uint128, unlikely,
 )
 from tickpath.venues.batch cimport (
     BATCH_SLOTS, FRAME_PADDING, MESSAGE_BOOK_DELTA, MESSAGE_OTHER, MESSAGE_SNAPSHOT, MESSAGE_TRADE, batch_clear,
@@ -288,7 +288,7 @@ cdef void put_order_head(KrakenDecoder* d, const FrameView* frame, DecodeBatch* 
     slot_open(<Slot*>o + 1, EV_CONT, d.scan.venue, instrument, frame.ts_recv_ns, ts_venue_ns, 1)
     o.update_id = 0
     o.action = action
-    o.reserved = 0
+    o.checksum = 0
     o.reserved2[0] = 0
     o.reserved2[1] = 0
     batch_note(batch, instrument, ts_venue_ns)
@@ -302,9 +302,13 @@ cdef int walk_orders(KrakenDecoder* d, const FrameView* frame, DecodeBatch* batc
     cdef uint32_t i
     cdef int32_t first = batch.count
     cdef int side, status, flags = ORDER_DELTA_SNAPSHOT if snapshot else 0
+    cdef uint32_t node = json_get(nodes, at, "checksum", 8)
+    cdef uint64_t checksum = 0
     cdef OrderDelta* o
     if item == NULL:
         return STATUS_UNKNOWN_SYMBOL
+    if node != JSON_ABSENT and (not json_uint(nodes, node, False, &checksum) or checksum > KRAKEN_CHECKSUM_MAX):
+        return STATUS_MALFORMED
     sides[0] = json_get(nodes, at, "bids", 4)
     sides[1] = json_get(nodes, at, "asks", 4)
     if not sides_are_lists(nodes, sides[0], sides[1], snapshot):
@@ -333,7 +337,11 @@ cdef int walk_orders(KrakenDecoder* d, const FrameView* frame, DecodeBatch* batc
     else:
         batch.level_count += <uint32_t>(batch.count - first) // 2
     batch.slots[first].flags |= ORDER_DELTA_FIRST
-    batch.slots[batch.count - 2].flags |= ORDER_DELTA_LAST
+    o = <OrderDelta*>(batch.slots + batch.count - 2)
+    o.flags |= ORDER_DELTA_LAST
+    if node != JSON_ABSENT:
+        o.flags |= ORDER_DELTA_CHECKSUM
+        o.checksum = <uint32_t>checksum
     batch.kind = MESSAGE_SNAPSHOT if snapshot else MESSAGE_BOOK_DELTA
     return STATUS_OK
 

@@ -204,7 +204,7 @@ def _scan_v2(state, conn, message):
 
 def _scan_ack(state, conn, result):
     symbol, depth = result.get("symbol"), result.get("depth")
-    if result.get("channel") == "book" and isinstance(symbol, str) and isinstance(depth, str) and depth.isdecimal():
+    if result.get("channel") in ("book", "level3") and isinstance(symbol, str) and isinstance(depth, str) and depth.isdecimal():
         state.depths[conn, symbol] = int(depth)
         if (conn, symbol) in state.seen:
             return ((conn, symbol),)

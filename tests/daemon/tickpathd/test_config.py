@@ -295,11 +295,25 @@ def test_venue_that_this_version_cannot_trade_is_refused_with_what_it_can(minima
     ("ws_url", "ws://stream.binance.com:9443", "expected wss:// (plain ws:// is for loopback only)"),
     ("rest_url", "ftp://x", "expected a URL that begins with https:// (or http:// on loopback)"),
     ("redundancy", "3", "expected 1 to 2"), ("depth", "0", "expected 1 to 10000"), ("channels", '["candles"]', "expected one of"),
-    ("reconnect_min_ms", "0", "expected 1 to 60000"),
+    ("reconnect_min_ms", "0", "expected 1 to 60000"), ("instruments_refresh_s", "-1.0", "expected 0 to 86400"),
+    ("channels", '["l3"]', "expected l3 for kraken and coinbase only"),
 ])
 def test_setting_of_a_live_venue_that_makes_no_sense_is_refused(minimal, key, value, text):
     found = refusal(minimal, overrides=["venues.binance.kind=binance_spot", f"venues.binance.{key}={value}"])
     assert f"$.venues.binance.{key}: {text}" in found
+
+
+@pytest.mark.parametrize("key, value, text", [
+    ("channels", '["l3","book"]', "expected book or l3, which makes the same book from single orders, not both"),
+    ("l3_orders", "1000", "expected a power of two from 1024 to 16777216"),
+    ("credentials", "", "expected env:NAME or file:PATH: the venue sends l3 to signed subscriptions only, found 'nothing'"),
+    ("credentials", "s3cret", "found 'another text'"),
+])
+def test_order_by_order_feed_wants_room_credentials_and_no_levels_beside_it(minimal, key, value, text):
+    common = ["venues.binance.kind=kraken", 'venues.binance.channels=["l3","trades"]', "venues.binance.credentials=file:x"]
+    assert load(minimal, overrides=common).venues["binance"].l3_orders == 65536
+    found = refusal(minimal, overrides=[*common, f"venues.binance.{key}={value}"])
+    assert f"$.venues.binance.{key}: " in found and text in found and "s3cret" not in found
 
 
 def test_symbol_of_a_live_venue_needs_no_instrument_entry(minimal):

@@ -4,7 +4,8 @@ import pytest
 from tickpath import types
 from tickpath.types import DTYPES, LAYOUT_HASH, SLOT_COUNTS, EventType, Reason, Status
 
-TWO_SLOTS = {"EV_BAR", "EV_CANDLE", "EV_CONSOLIDATED", "EV_ORDER_DELTA", "EV_COMMAND", "EV_EXEC_REPORT", "EV_FILL", "EV_INTENT", "EV_LATENCY"}
+TWO_SLOTS = {"EV_BAR", "EV_CANDLE", "EV_CONSOLIDATED", "EV_ORDER_DELTA", "EV_COMMAND", "EV_EXEC_REPORT", "EV_FILL", "EV_GRID",
+             "EV_INTENT", "EV_LATENCY"}
 HEADER = {"seq": (0, "<u8"), "ts_recv_ns": (8, "<i8"), "instrument": (24, "<u4"), "type": (28, "|u1"),
           "venue": (29, "|u1"), "flags": (30, "<u2")}
 PAYLOAD = {
@@ -30,12 +31,12 @@ PAYLOAD = {
     EventType.EV_LIQUIDATION: {"price_ticks": 32, "qty_lots": 40},
     EventType.EV_INSTRUMENT_STATUS: {"status": 32, "text": 40},
     EventType.EV_ORDER_DELTA: {"price_ticks": 32, "qty_lots": 40, "order_key_high": 48, "order_key_low": 56,
-                               "update_id": 96, "action": 104},
+                               "update_id": 96, "action": 104, "checksum": 108},
     EventType.EV_FEED: {"kind": 32, "connection": 34, "value": 40, "detail": 48, "total": 56},
     EventType.EV_CONSOLIDATED: {"bid_price_ticks": 32, "ask_qty_lots": 56, "bid_members": 96, "cross_state": 99,
                                 "cause_instrument": 100, "cross_since_ns": 104, "change_no": 120},
     EventType.EV_GRID: {"tick_mantissa": 32, "lot_mantissa": 40, "tick_scale": 48, "lot_scale": 52,
-                        "min_notional_ticklots": 56},
+                        "min_notional_ticklots": 56, "qty_step_lots": 96, "price_decimals": 104, "qty_decimals": 108},
     EventType.EV_LATENCY: {"order_ordinal": 32, "receive_cycles": 48, "strategy_cycles": 96, "frame_to_order_cycles": 116},
 }
 
@@ -83,4 +84,4 @@ def test_layout_hash_is_that_of_this_layout():
     assert LAYOUT_HASH == PINNED_LAYOUT_HASH
 
 
-PINNED_LAYOUT_HASH = 0xc5c57d5a523d688b
+PINNED_LAYOUT_HASH = 0x79dbfbe7bb9e6afe

@@ -7,11 +7,12 @@ Parameters: fast, slow (updates, fast < slow); order_qty_lots > 0.
 """
 from libc.stdint cimport int64_t, uint32_t
 
+from tickpath.market.grid_change cimport GridChange, ratio_exact
 from tickpath.signals.indicators.ema cimport EmaState, ema_init, ema_ready, ema_update
 from tickpath.signals.state cimport Top
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_submit
 from tickpath.types cimport (
-    ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_IOC, QuoteEvent,
+    ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_IOC, GridEvent, QuoteEvent,
 )
 
 from tickpath.trading.strategy import read_parameters
@@ -65,3 +66,12 @@ cdef class EmaCross(CompiledStrategy):
             ctx_submit(ctx, ctx.instrument, SIDE_BUY, ORDER_TYPE_LIMIT, TIME_IN_FORCE_IOC, top.ask_price_ticks, lots)
         elif lots < 0:
             ctx_submit(ctx, ctx.instrument, SIDE_SELL, ORDER_TYPE_LIMIT, TIME_IN_FORCE_IOC, top.bid_price_ticks, -lots)
+
+    cdef void on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept nogil:
+        cdef double per_tick = <double>change.price.num / <double>change.price.den
+        if grid.instrument != ctx.instrument:
+            return
+        self.fast.value *= per_tick
+        self.slow.value *= per_tick
+        if not ratio_exact(&change.qty, self.order_qty_lots, &self.order_qty_lots):
+            ctx.failed = 1

@@ -4,10 +4,11 @@ Parameters: offset_ticks >= 0; order_qty_lots > 0.
 """
 from libc.stdint cimport int64_t, uint32_t
 
+from tickpath.market.grid_change cimport GridChange, ratio_exact
 from tickpath.signals.state cimport Top
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_submit
 from tickpath.types cimport (
-    ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, TIME_IN_FORCE_IOC, FillEvent, QuoteEvent, TradeEvent,
+    ORDER_TYPE_LIMIT, PRICE_TICKS_NONE, SIDE_BUY, TIME_IN_FORCE_IOC, FillEvent, GridEvent, QuoteEvent, TradeEvent,
 )
 
 from tickpath.trading.strategy import read_parameters
@@ -39,3 +40,8 @@ cdef class EveryEvent(CompiledStrategy):
 
     cdef void on_fill(self, StrategyContext* ctx, const FillEvent* fill) noexcept nogil:
         self.order(ctx)
+
+    cdef void on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept nogil:
+        if grid.instrument == ctx.instrument and not (ratio_exact(&change.price, self.offset_ticks, &self.offset_ticks)
+                                                      and ratio_exact(&change.qty, self.order_qty_lots, &self.order_qty_lots)):
+            ctx.failed = 1

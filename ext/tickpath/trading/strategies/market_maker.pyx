@@ -11,12 +11,13 @@ price at which a resting order is replaced; refresh_ns: least time between two r
 from libc.math cimport floor
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from tickpath.market.grid_change cimport GridChange, ratio_exact, ratio_nearest
 from tickpath.signals.state cimport Top
 from tickpath.trading.orders cimport Order, order_find, order_is_open
 from tickpath.trading.strategy cimport CompiledStrategy, StrategyContext, ctx_cancel, ctx_submit
 from tickpath.types cimport (
     ORDER_CANCELED, ORDER_EXPIRED, ORDER_FILLED, ORDER_PENDING_CANCEL, ORDER_REJECTED, ORDER_TYPE_LIMIT_MAKER,
-    PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_GTC, OrderStateEvent, QuoteEvent,
+    PRICE_TICKS_NONE, SIDE_BUY, SIDE_SELL, TIME_IN_FORCE_GTC, GridEvent, OrderStateEvent, QuoteEvent,
 )
 
 from tickpath.trading.strategy import read_parameters
@@ -99,3 +100,22 @@ cdef class MarketMaker(CompiledStrategy):
                 self.bid_ordinal = 0
             elif order.order_ordinal == self.ask_ordinal:
                 self.ask_ordinal = 0
+
+    cdef void on_grid(self, StrategyContext* ctx, const GridEvent* grid, const GridChange* change) noexcept nogil:
+        cdef double per_tick = <double>change.price.num / <double>change.price.den
+        cdef double per_lot = <double>change.qty.num / <double>change.qty.den
+        cdef long long rounded = 0
+        if grid.instrument != ctx.instrument:
+            return
+        self.half_spread_ticks *= per_tick
+        self.imbalance_ticks *= per_tick
+        self.skew_ticks_per_lot *= per_tick / per_lot
+        # A side that did not fit has been cancelled; where its quote stood then only says that another is wanted.
+        self.bid_price_ticks = ratio_nearest(&change.price, self.bid_price_ticks, &rounded)
+        self.ask_price_ticks = ratio_nearest(&change.price, self.ask_price_ticks, &rounded)
+        self.requote_ticks = ratio_nearest(&change.price, self.requote_ticks, &rounded)
+        if self.requote_ticks < 1:
+            self.requote_ticks = 1
+        if not (ratio_exact(&change.qty, self.order_qty_lots, &self.order_qty_lots)
+                and ratio_exact(&change.qty, self.max_position_lots, &self.max_position_lots)):
+            ctx.failed = 1

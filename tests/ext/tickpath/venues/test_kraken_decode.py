@@ -239,10 +239,10 @@ def level3(kind, bids, asks):
 def test_a_level3_snapshot_adds_every_order(decoder):
     slots = decoded(decoder, level3("snapshot", orders(BIDS), orders(ASKS)), MessageKind.MESSAGE_SNAPSHOT)
     rows = order_rows(slots)
-    assert rows == [(2 | {0: 4, 2: 8}.get(k, 0) | (1 if k == 2 else 0), i, *units("MATIC/USD", p, q), ns(t), OrderAction.ORDER_ACTION_ADD)
+    assert rows == [(2 | {0: 4, 2: 8 | 16}.get(k, 0) | (1 if k == 2 else 0), i, *units("MATIC/USD", p, q), ns(t), OrderAction.ORDER_ACTION_ADD)
                     for k, (i, p, q, t) in enumerate(BIDS + ASKS)]
     empty = records(decoded(decoder, level3("snapshot", "[]", "[]"), MessageKind.MESSAGE_SNAPSHOT), EventType.EV_ORDER_DELTA)[0]
-    assert (int(empty["flags"]), int(empty["action"]), int(empty["price_ticks"])) == (14, OrderAction.ORDER_ACTION_INVALID, PRICE_NONE)
+    assert (int(empty["flags"]), int(empty["action"]), int(empty["price_ticks"])) == (30, OrderAction.ORDER_ACTION_INVALID, PRICE_NONE)
 
 
 @pytest.mark.parametrize("event, action", [("add", OrderAction.ORDER_ACTION_ADD), ("modify", OrderAction.ORDER_ACTION_CHANGE),
@@ -251,7 +251,22 @@ def test_a_level3_update_says_what_became_of_an_order(decoder, event, action):
     (row,) = order_rows(decoded(decoder, level3("update", "[]", orders(ASKS, event)), MessageKind.MESSAGE_BOOK_DELTA))
     i, p, q, t = ASKS[0]
     price_ticks, qty_lots = units("MATIC/USD", p, q)
-    assert row == (1 | 4 | 8, i, price_ticks, 0 if event == "delete" else qty_lots, ns(t), action)
+    assert row == (1 | 4 | 8 | 16, i, price_ticks, 0 if event == "delete" else qty_lots, ns(t), action)
+
+
+def test_a_level3_checksum_stands_in_the_messages_last_record(decoder):
+    found = records(decoded(decoder, level3("snapshot", orders(BIDS), orders(ASKS)), MessageKind.MESSAGE_SNAPSHOT),
+                    EventType.EV_ORDER_DELTA)
+    assert [int(o["checksum"]) for o in found] == [0, 0, 281817320]
+    without = level3("update", "[]", orders(ASKS, "add")).replace(b'"checksum":281817320,', b"")
+    (last,) = records(decoded(decoder, without, MessageKind.MESSAGE_BOOK_DELTA), EventType.EV_ORDER_DELTA)
+    assert (int(last["flags"]) & 16, int(last["checksum"])) == (0, 0)
+
+
+@pytest.mark.parametrize("checksum", [b'"281817320"', b"-1", b"4294967296", b"1.5"])
+def test_a_level3_checksum_that_is_none_refuses_the_message(decoder, checksum):
+    message = level3("update", "[]", orders(ASKS, "add")).replace(b"281817320", checksum)
+    assert decoder.decode(message)[0] == Status.STATUS_MALFORMED
 
 
 @pytest.mark.parametrize("old, new", [("OLLSXO-", "ollsxo-"), ("OLLSXO-HDMT3", "OLLSXOHDMT3"), ('"event":"add"', '"event":"replace"'),

@@ -3,7 +3,7 @@
 #   make test            all tests but the soaks
 #   make check           linters, the models of the shared-memory protocols, instructions per frame against the stored ones
 #   make bench [PEERS=1] benchmarks, one JSON file each under var/bench
-#   make soak            long runs
+#   make soak            long runs, and the random comparisons with many more examples
 #   make clean           everything that was built or recorded
 
 PYTHON ?= python3
@@ -65,6 +65,7 @@ bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 
 soak: $(BUILT)
 	$(BIN)/python -m pytest -m soak
+	TICKPATH_EXAMPLES=20 $(BIN)/python -m pytest -n 2 --timeout 3600 -m "hypothesis or sampled"
 
 clean:
 	rm -rf $(VENV) .venv-peers build var .pytest_cache .ruff_cache .hypothesis

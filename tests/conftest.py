@@ -1,11 +1,19 @@
 """Shared fixtures: where recorded data stands, and tools that a test needs."""
 import os
-import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from required import require_tool
+
 ROOT = Path(__file__).resolve().parent.parent
+if sys.dont_write_bytecode:
+    # Hundreds of processes are started here, and each would compile every module anew; the tree stays as clean as was asked for.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(ROOT / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 # The longest files: begun first, so that no worker is left with minutes of them when the other has nothing more to do.
 LONG_FILES = ("tests/fuzz/test_fuzz.py", "tests/faults/test_processes.py", "tests/faults/test_durability.py",
               "tests/ext/tickpath/shm/test_stress.py")
@@ -40,16 +48,7 @@ def shared_data():
     return find
 
 
-@pytest.fixture(scope="session")
-def require_tool():
-    """require_tool("valgrind", "valgrind"): the tool's path, or a skip that names the apt command (a failure under
-    TICKPATH_REQUIRE_TOOLS=1)."""
-    def find(name, package):
-        path = shutil.which(name)
-        if path is None:
-            text = f"{name} is missing. Run: apt-get install {package}"
-            if os.environ.get("TICKPATH_REQUIRE_TOOLS") == "1":
-                pytest.fail(text)
-            pytest.skip(text)
-        return path
-    return find
+@pytest.fixture(scope="session", name="require_tool")
+def _require_tool():
+    """require_tool("valgrind", "valgrind"): the tool's path (required.py says what happens without it)."""
+    return require_tool

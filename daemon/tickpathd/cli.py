@@ -16,10 +16,21 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tickpathd import __version__, render
+from tickpathd import __version__
 from tickpathd.instruments.cli import instruments_app
 
 DONE, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
+
+
+class _Late:
+    """tickpathd.render at its first use: it brings NumPy, which a help text or a refused configuration does not need."""
+
+    def __getattr__(self, name):
+        from tickpathd import render
+        return getattr(render, name)
+
+
+render = _Late()
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="A low-latency trading daemon: exchange frame in, order out.")
@@ -76,10 +87,10 @@ def run(config: ConfigOption = None, set_: SetOption = None,
         live: Annotated[bool, typer.Option("--live", help="Second switch for mode live.")] = False,
         as_json: JsonOption = False):
     """Run all processes of one instance on this machine until its feed ends or it is stopped."""
+    settings = loaded_config(config, set_, live)
     from tickpath.shm.segment import SegmentError
     from tickpathd.run_dir import RunError
     from tickpathd.supervisor import Run
-    settings = loaded_config(config, set_, live)
     console = Console(stderr=True)
     started = time.monotonic()
     show = console.is_terminal and not as_json

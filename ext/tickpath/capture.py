@@ -17,11 +17,9 @@ import base64
 import binascii
 import glob
 import lzma
-import math
 import os
 import re
 import zlib
-from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +31,7 @@ import zstandard
 
 from tickpath.raw_capture import RAW_MAGIC, read_raw
 
-__all__ = ["CaptureError", "CaptureFrame", "expand_capture", "infer_grids", "read_capture"]
+__all__ = ["CaptureError", "CaptureFrame", "expand_capture", "read_capture"]
 
 # Fed to a decompressor at a time. Small, because what precedes damage inside one piece is lost, and because a piece
 # bounds what a hostile file can make us allocate (zstandard: 4 bytes can stand for 128 KiB).
@@ -41,7 +39,6 @@ PIECE_BYTES = 4096
 LINE_BYTES_MAX = 64 << 20
 SYNTHETIC_STEP_NS = 1_000_000
 TS_NS_MAX = 2 ** 63 - 1
-E8 = 10 ** 8
 
 DECOMPRESSORS = (
     (b"\x1f\x8b", "gzip", lambda: zlib.decompressobj(wbits=31)),
@@ -337,143 +334,3 @@ def _symbol_in_url(url):
         return values[0]
     product = PRODUCT_BOOK.fullmatch(parts.path)           # Coinbase Exchange names it in the path
     return product[1] if product else None
-
-
-# ---- the grids of a capture that comes without an instrument table
-
-class _Grid:
-    """Greatest common divisors of all prices and quantities seen, in units of 1e-8."""
-    __slots__ = ("tick_e8", "lot_e8")
-
-    def __init__(self):
-        self.tick_e8 = self.lot_e8 = 0
-
-    def add(self, prices, quantities):
-        for text in prices:
-            units = _e8(text)
-            # Most numbers are multiples of what is known already; 0 says nothing.
-            if units and (not self.tick_e8 or units % self.tick_e8):
-                self.tick_e8 = math.gcd(self.tick_e8, units)
-        for text in quantities:
-            units = _e8(text)
-            if units and (not self.lot_e8 or units % self.lot_e8):
-                self.lot_e8 = math.gcd(self.lot_e8, units)
-
-    def merge(self, other):
-        self.tick_e8 = math.gcd(self.tick_e8, other.tick_e8)
-        self.lot_e8 = math.gcd(self.lot_e8, other.lot_e8)
-
-
-class _FinerThanE8(ValueError):
-    """A number with more than eight decimals: no grid in units of 1e-8 holds it."""
-
-
-def _e8(text):
-    """Decimal text to units of 1e-8; 0 for anything that is no plain decimal text (the decoder will refuse it)."""
-    if not isinstance(text, str):
-        return 0
-    whole, _, fraction = text.partition(".")
-    if len(fraction) > 8:
-        if fraction[8:].strip("0"):
-            raise _FinerThanE8(text)
-        fraction = fraction[:8]
-    digits = whole + fraction
-    if len(digits) > 40 or not digits.isdecimal() or not digits.isascii():
-        return 0
-    return int(digits) * 10 ** (8 - len(fraction))
-
-
-def _e8_text(units):
-    whole, fraction = divmod(units or 1, E8)
-    return f"{whole}.{fraction:08d}".rstrip("0").rstrip(".")
-
-
-def infer_grids(paths, kind="binance_spot"):
-    """{venue_symbol: (tick_size, lot_size)} of the symbols whose messages are in the captures; decimal texts.
-
-    Each is the greatest increment of which every price (quantity) in the files is a multiple: an instrument's own
-    tick_size, or a multiple of it where the capture is too short to show it. An exchangeInfo body decides instead,
-    as long as the recorded numbers are on its grid: a book may still hold orders from before an increment grew.
-    A symbol without any quantity gets 0.00000001.
-
-    Parameters: paths : captures of one venue.  kind : "binance_spot".
-    Errors: ValueError for another kind; CaptureError, also for a number finer than 1e-8.
-    """
-    if kind != "binance_spot":
-        raise ValueError(f"kind: expected 'binance_spot', found {kind!r}")
-    grids, filters, unnamed = defaultdict(_Grid), {}, _Grid()
-    for path in paths:
-        in_file, unnamed_in_file = defaultdict(_Grid), _Grid()
-        for count, frame in enumerate(read_capture(path), 1):
-            try:
-                _scan_binance(frame, in_file, unnamed_in_file, filters)
-            except _FinerThanE8 as e:
-                raise CaptureError(path, None, f"numbers of at most 8 decimals in frame {count}", repr(str(e))) from None
-        # A REST snapshot does not name its symbol: it belongs to the only one that its file holds.
-        owner = next(iter(in_file.values())) if len(in_file) == 1 else unnamed
-        owner.merge(unnamed_in_file)
-        for symbol, grid in in_file.items():
-            grids[symbol].merge(grid)
-    if len(grids) == 1:
-        next(iter(grids.values())).merge(unnamed)
-    result = {}
-    for symbol in sorted(grids):
-        tick_e8, lot_e8 = filters.get(symbol, (0, 0))
-        result[symbol] = (_e8_text(math.gcd(tick_e8, grids[symbol].tick_e8)),
-                          _e8_text(math.gcd(lot_e8, grids[symbol].lot_e8)))
-    return result
-
-
-def _scan_binance(frame, grids, unnamed, filters):
-    """Add one frame's numbers to the grid of its symbol."""
-    try:
-        message = msgspec.json.decode(frame.data)
-    except NOT_JSON:
-        return
-    if not isinstance(message, dict):
-        return
-    symbol = frame.symbol_hint
-    if isinstance(stream := message.get("stream"), str):
-        message, symbol = message.get("data"), stream.partition("@")[0].upper()
-        if not isinstance(message, dict):
-            return
-    kind = message.get("e")
-    symbol = message.get("s", symbol)
-    if isinstance(symbols := message.get("symbols"), list):
-        for item in symbols:
-            _scan_filters(item, filters)
-    elif not isinstance(symbol, str):
-        if "bids" in message:
-            rows = _rows(message, "bids") + _rows(message, "asks")
-            unnamed.add([row[0] for row in rows], [row[1] for row in rows])
-    elif "bids" in message:
-        rows = _rows(message, "bids") + _rows(message, "asks")
-        grids[symbol].add([row[0] for row in rows], [row[1] for row in rows])
-    elif kind == "depthUpdate":
-        rows = _rows(message, "b") + _rows(message, "a")
-        grids[symbol].add([row[0] for row in rows], [row[1] for row in rows])
-    elif kind in ("trade", "aggTrade"):
-        grids[symbol].add((message.get("p"),), (message.get("q"),))
-    elif kind == "kline":
-        bar = message.get("k")
-        if isinstance(bar, dict):
-            grids[symbol].add([bar.get(key) for key in "ohlc"], (bar.get("v"),))
-    elif (kind is None or kind == "bookTicker") and "B" in message and "A" in message:
-        grids[symbol].add((message.get("b"), message.get("a")), (message["B"], message["A"]))
-
-
-def _rows(message, key):
-    rows = message.get(key)
-    if not isinstance(rows, list):
-        return []
-    return [row for row in rows if isinstance(row, list) and len(row) >= 2]
-
-
-def _scan_filters(item, filters):
-    if not isinstance(item, dict) or not isinstance(item.get("filters"), list) or not isinstance(item.get("symbol"), str):
-        return
-    increments = {}
-    for entry in item["filters"]:
-        if isinstance(entry, dict) and entry.get("filterType") in ("PRICE_FILTER", "LOT_SIZE"):
-            increments[entry["filterType"]] = entry.get("tickSize") or entry.get("stepSize")
-    filters[item["symbol"]] = (_e8(increments.get("PRICE_FILTER")), _e8(increments.get("LOT_SIZE")))

@@ -50,7 +50,7 @@ def _inputs(venues):
     modules, caller = _modules(venues)
     wanted = {core / (name.replace(".", "/") + ".pyx") for name in modules}
     wanted |= {p for p in core.rglob("*") if p.suffix in (".pxd", ".h", ".hpp", ".cc")}
-    wanted |= {p for p in HERE.iterdir() if p.suffix == ".c"} | {HERE / f"{caller}.pyx"}
+    wanted |= {p for p in HERE.iterdir() if p.suffix == ".c"} | {HERE / f"{caller}.pyx", HERE / "exact_decoder.pxi"}
     return sorted(wanted | {ROOT / "setup.py"})
 
 

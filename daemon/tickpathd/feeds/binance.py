@@ -67,7 +67,10 @@ class BinanceSpot(VenueProtocol):
 
 class BinanceUsdm(BinanceSpot):
     kind = "binance_usdm"
-    default_ws_url = "wss://fstream.binance.com"
+    # Books and book tickers are under /public since 2026-03-06, the other documented streams under /market; the address without
+    # either has given only /public since 2026-04-23 (developers.binance.com, USD-M futures, "Important WebSocket Change Notice",
+    # seen 2026-11-21). The trade stream is in no list there and comes under /public (ccxt/ccxt issue 28083, 2026-08-01).
+    default_ws_url = "wss://fstream.binance.com/public"
     default_rest_url = "https://fapi.binance.com"
     message_interval_s = 0.12
     weight_per_min = 2400

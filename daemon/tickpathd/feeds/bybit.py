@@ -47,8 +47,9 @@ class Bybit(VenueProtocol):
             return Control(ControlKind.OTHER)
         if message.get("op") in ("ping", "pong") or message.get("ret_msg") == "pong":
             return Control(ControlKind.PONG)
-        if message.get("op") == "subscribe":
-            if message.get("success"):
+        if message.get("op") in ("subscribe", "") and "success" in message:
+            text = str(message.get("ret_msg", "refused"))
+            if message["success"] or "already subscribed" in text:
                 return Control(ControlKind.ACK)
-            return Control(ControlKind.REFUSED, str(message.get("ret_msg", "refused")))
+            return Control(ControlKind.REFUSED, text)
         return Control(ControlKind.OTHER)

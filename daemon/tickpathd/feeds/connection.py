@@ -17,6 +17,7 @@ from picows import WSAutoPingStrategy, WSError, WSMsgType, ws_connect
 
 from tickpath.types import BookState, FeedKind
 from tickpathd.feeds.protocol import ControlKind
+from tickpathd.feeds.refusals import Refusals
 
 # What goes wrong on a socket is counted, journaled and said in our words, once per change of state.
 logging.getLogger("tickpathd.sockets").setLevel(logging.CRITICAL)
@@ -48,8 +49,8 @@ class FeedSocket:
     def __init__(self, line, connection):
         self.line, self.connection = line, connection
         self.listener = None
-        self.acks = 0
-        self.wanted_acks = 0
+        self.answers = 0              # to our subscriptions, good or bad
+        self.refusals = Refusals(line, self._send_all)
         self.subscribed_s = None
         self.closed = asyncio.get_running_loop().create_future()
         self.silent = False
@@ -90,7 +91,6 @@ class FeedSocket:
                 await asyncio.sleep(self.line.protocol.message_interval_s)
             if not self.live:
                 return
-            self.wanted_acks += 1
             self.transport.send(WSMsgType.TEXT, message)
 
     async def resubscribe(self, streams):
@@ -104,12 +104,12 @@ class FeedSocket:
             self.line.feeds.count("control_errors")
             return
         if control.kind is ControlKind.ACK:
-            self.acks += 1
+            self.answers += 1
         elif control.kind is ControlKind.CLOSING:
             self.line.replace_soon(self)
         elif control.kind in (ControlKind.REFUSED, ControlKind.ERROR):
-            self.line.feeds.count("subscriptions_refused")
-            self.line.feeds.say(self.line, f"the venue refused a request: {control.text}")
+            self.answers += 1
+            self.refusals.refused(control.text)
             self.line.feeds.event(FeedKind.FEED_REFUSED, self.line, self.connection)
 
     def _on_closed(self, code):
@@ -125,12 +125,13 @@ class FeedSocket:
             self.silent = True
             self.line.feeds.event(FeedKind.FEED_SILENT, self.line, self.connection, value=int(age_s * 1e9))
             self.drop(f"no message for {age_s:.1f} s")
-        elif self.subscribed_s is not None and self.acks == 0 and now_s - self.subscribed_s > protocol.ack_timeout_s \
+        elif self.subscribed_s is not None and self.answers == 0 and now_s - self.subscribed_s > protocol.ack_timeout_s \
                 and listener.data_frames == 0:
             self.drop(f"no answer to the subscription for {protocol.ack_timeout_s:.0f} s")
         elif self.next_ping_s is not None and now_s >= self.next_ping_s:
             self.next_ping_s = now_s + protocol.ping_interval_s
             self.transport.send(WSMsgType.TEXT, protocol.ping())
+        self.refusals.look(now_s)
 
     def drop(self, why):
         self.lost_why = why
@@ -163,6 +164,7 @@ class Line:
         self.tasks = []
         self.reachable = None     # unknown, then True or False: said once per change
         self.lost_since_s = None
+        self.refusals_said = set()    # symbols, or texts: said once for as long as they last
         self.resync_at_s = {}     # instrument -> when it may be asked for again, and the pause after that
         self.stopping = False
 
@@ -286,7 +288,7 @@ class Line:
         due = []
         for instrument in self.instruments:
             state, _ = self.feeds.gate(instrument)
-            if state != BookState.BOOK_SYNCING:
+            if state != BookState.BOOK_SYNCING or owner.refusals.covers(instrument):
                 self.resync_at_s.pop(instrument, None)
                 continue
             at_s, pause_s = self.resync_at_s.get(instrument, (owner.subscribed_s + self.settings.resync_after_ms / 1000, 0.5))

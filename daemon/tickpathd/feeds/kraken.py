@@ -59,7 +59,10 @@ class Kraken(VenueProtocol):
         if message.get("method") in ("subscribe", "unsubscribe"):
             if message.get("success"):
                 return Control(ControlKind.ACK if message["method"] == "subscribe" else ControlKind.OTHER)
-            return Control(ControlKind.REFUSED, str(message.get("error", "refused")))
+            text, symbol = str(message.get("error", "refused")), message.get("symbol")
+            if text == "Already subscribed":
+                return Control(ControlKind.ACK)
+            return Control(ControlKind.REFUSED, text if not symbol or str(symbol) in text else f"{text} ({symbol})")
         if "error" in message:
             return Control(ControlKind.ERROR, str(message["error"]))
         return Control(ControlKind.OTHER)

@@ -5,90 +5,27 @@ every recorded number is a multiple; an exchangeInfo body decides instead, as lo
 book may still hold orders from before an increment grew. A symbol means one instrument on every connection of a capture, so
 what a REST body shows counts for the symbol's streams.
 """
-import math
-
 import msgspec
+
+from tickpath.venues.increments import CaptureFacts, Increment
 
 __all__ = ["CaptureFacts", "scan_facts"]
 
 # Where the numbers of the frames so far are kept in the caller's dictionary.
 STATE = "state"
-# An increment that no number has shown.
-INCREMENT_UNKNOWN = "0.00000001"
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-DIGITS_MAX = 40
-
-
-class CaptureFacts(msgspec.Struct, frozen=True):
-    """One instrument on one connection.
-
-    tick_size, lot_size: decimal texts.  price_decimals, qty_decimals: the most that a recorded text has.  max_levels: levels a
-    side of its partial book, 0 = the whole book or none.
-    """
-    tick_size: str
-    lot_size: str
-    price_decimals: int
-    qty_decimals: int
-    max_levels: int
-
-
-class _Increment:
-    """The greatest decimal of which every number seen is a multiple: units / 10^scale; 0 units: none seen."""
-    __slots__ = ("decimals", "scale", "units")
-
-    def __init__(self):
-        self.units = self.scale = self.decimals = 0
-
-    def add(self, text):
-        """Decimal text as sent; True when it changes anything. What is no plain decimal is left out: the decoder refuses it."""
-        if not isinstance(text, str):
-            return False
-        whole, _, fraction = text.partition(".")
-        digits = whole + fraction
-        if len(digits) > DIGITS_MAX or not digits.isdecimal() or not digits.isascii():
-            return False
-        changed = len(fraction) > self.decimals
-        if changed:
-            self.decimals = len(fraction)
-        return self.fold(int(digits), len(fraction)) or changed
-
-    def fold(self, units, scale):
-        """One more number, units / 10^scale; True when the increment changes."""
-        if scale < self.scale:
-            units *= 10 ** (self.scale - scale)
-        elif scale > self.scale:
-            self.units *= 10 ** (scale - self.scale)
-            self.scale = scale
-        # Most numbers are multiples of what is known already; 0 says nothing.
-        if not units or (self.units and units % self.units == 0):
-            return False
-        self.units = math.gcd(self.units, units)
-        return True
-
-    def merged(self, *others):
-        result = _Increment()
-        for one in (self, *others):
-            result.fold(one.units, one.scale)
-            result.decimals = max(result.decimals, one.decimals)
-        return result
-
-    def text(self):
-        if not self.units:
-            return INCREMENT_UNKNOWN
-        whole, fraction = divmod(self.units, 10 ** self.scale)
-        return f"{whole}.{fraction:0{self.scale}d}".rstrip("0").rstrip(".") if self.scale else str(whole)
 
 
 class _State:
     def __init__(self):
-        self.seen = {}                # symbol -> (price, qty) as _Increment
+        self.seen = {}                # symbol -> (price, qty) as Increment
         self.conns = {}               # symbol -> {conn: levels a side of its partial book}
-        self.listed = {}              # symbol -> (price, qty) as _Increment, of an exchangeInfo body
-        self.unnamed = _Increment(), _Increment()
+        self.listed = {}              # symbol -> (price, qty) as Increment, of an exchangeInfo body
+        self.unnamed = Increment(), Increment()
 
     def publish(self, facts, symbol):
         """The facts of a symbol's connections, anew."""
-        price, qty = self.seen.get(symbol, (_Increment(), _Increment()))
+        price, qty = self.seen.get(symbol, (Increment(), Increment()))
         if len(self.conns) == 1:
             # A REST snapshot does not name its symbol: it belongs to the only one that there is.
             price, qty = price.merged(self.unnamed[0]), qty.merged(self.unnamed[1])
@@ -136,7 +73,7 @@ def scan_facts(frame, facts):
 
 
 def _add(state, facts, frame, symbol, prices, quantities, levels):
-    price, qty = state.unnamed if symbol is None else state.seen.setdefault(symbol, (_Increment(), _Increment()))
+    price, qty = state.unnamed if symbol is None else state.seen.setdefault(symbol, (Increment(), Increment()))
     changed = False
     for text in prices:
         changed |= price.add(text)
@@ -181,7 +118,7 @@ def _rows(message, *keys):
 def _scan_filters(state, facts, item):
     if not isinstance(item, dict) or not isinstance(item.get("filters"), list) or not isinstance(item.get("symbol"), str):
         return
-    price, qty = _Increment(), _Increment()
+    price, qty = Increment(), Increment()
     for entry in item["filters"]:
         if isinstance(entry, dict):
             if entry.get("filterType") == "PRICE_FILTER":

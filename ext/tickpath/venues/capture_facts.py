@@ -5,24 +5,11 @@ the connection that carried it: two connections may use one name for two instrum
 one twice.
 """
 import importlib
-from typing import NamedTuple
 
 from tickpath.capture import read_capture
+from tickpath.venues.increments import INCREMENT_UNKNOWN, CaptureFacts
 
 __all__ = ["CaptureFacts", "capture_facts"]
-
-
-class CaptureFacts(NamedTuple):
-    """One instrument of one connection.
-
-    tick_size, lot_size : decimal text.  price_decimals, qty_decimals : the most that the venue's own text has.
-    max_levels : levels a side of the subscribed book, 0 = not known.
-    """
-    tick_size: str
-    lot_size: str
-    price_decimals: int
-    qty_decimals: int
-    max_levels: int
 
 
 MODULES = {"binance_spot": "binance_facts", "binance_usdm": "binance_facts", "coinbase": "coinbase_facts",
@@ -46,13 +33,12 @@ def capture_facts(paths, kind):
             venue.scan_facts(frame, facts)
     if hasattr(venue, "close_facts"):
         facts = venue.close_facts(facts)
-    found = {key: CaptureFacts(value.tick_size, value.lot_size, value.price_decimals, value.qty_decimals, value.max_levels)
-             for key, value in facts.items() if isinstance(key, tuple) and key[0] in carried}
+    found = {key: value for key, value in facts.items() if isinstance(key, tuple) and key[0] in carried}
     return {key: _known(value) for key, value in sorted(found.items())}
 
 
 def _known(facts):
     """Where no number was seen, the finest increment that every venue's numbers fit."""
-    tick = facts.tick_size if facts.tick_size not in ("0", "") else "0.00000001"
-    lot = facts.lot_size if facts.lot_size not in ("0", "") else "0.00000001"
+    tick = facts.tick_size if facts.tick_size not in ("0", "") else INCREMENT_UNKNOWN
+    lot = facts.lot_size if facts.lot_size not in ("0", "") else INCREMENT_UNKNOWN
     return facts._replace(tick_size=tick, lot_size=lot)

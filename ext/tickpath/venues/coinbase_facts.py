@@ -12,16 +12,12 @@ The list of products decides the increments (Exchange `quote_increment` and `bas
 where it has one), as long as the recorded numbers are on their grid: a book may still hold orders from before an increment grew.
 Both feeds send whole books, so a depth is never subscribed to.
 """
-import math
-from typing import NamedTuple
-
 import msgspec
+
+from tickpath.venues.increments import CaptureFacts, Increment
 
 __all__ = ["CaptureFacts", "close_facts", "scan_facts"]
 
-# Wide enough for any decimal that a venue sends; a Grid holds up to 18.
-DECIMALS_MAX = 24
-DIGITS_MAX = 64
 # Keys of `facts` while it is being filled: products of all connections, and what could not be given to an instrument.
 PRODUCTS = None
 
@@ -29,63 +25,17 @@ _decode = msgspec.json.Decoder().decode
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-class CaptureFacts(NamedTuple):
-    """One instrument of one connection. Sizes are decimal texts.
-
-    price_decimals, qty_decimals : most digits behind the point that the venue wrote.
-    max_levels : levels of a side that are subscribed to; 0 = the whole book.
-    """
-    tick_size: str
-    lot_size: str
-    price_decimals: int
-    qty_decimals: int
-    max_levels: int
-
-
-class _Increment:
-    """Greatest common divisor of all numbers seen, in units of 10^-DECIMALS_MAX, and the most decimals of their text."""
-    __slots__ = ("decimals", "units")
-
-    def __init__(self):
-        self.units = self.decimals = 0
-
-    def add(self, text):
-        units, decimals = _units(text)
-        if units is None:
-            return
-        self.decimals = max(self.decimals, decimals)
-        # Most numbers are multiples of what is known already; 0 says nothing.
-        if units and (not self.units or units % self.units):
-            self.units = math.gcd(self.units, units)
-
-
 class _Seen:
     __slots__ = ("price", "qty")
 
     def __init__(self):
-        self.price, self.qty = _Increment(), _Increment()
+        self.price, self.qty = Increment(), Increment()
 
     def add(self, prices, quantities):
         for text in prices:
             self.price.add(text)
         for text in quantities:
             self.qty.add(text)
-
-
-def _units(text):
-    """(units of 10^-DECIMALS_MAX, decimals as written), or (None, 0) for anything that is no plain decimal text."""
-    if not isinstance(text, str):
-        return None, 0
-    whole, _, fraction = text.partition(".")
-    digits = whole + fraction
-    if not whole or len(digits) > DIGITS_MAX or len(fraction) > DECIMALS_MAX or not (digits.isdecimal() and digits.isascii()):
-        return None, 0
-    return int(digits) * 10 ** (DECIMALS_MAX - len(fraction)), len(fraction)
-
-
-def _text(units):
-    whole, fraction = divmod(units, 10 ** DECIMALS_MAX)
-    return f"{whole}.{fraction:0{DECIMALS_MAX}d}".rstrip("0").rstrip(".")
 
 
 def scan_facts(frame, facts):
@@ -122,12 +72,10 @@ def close_facts(facts):
     result = {}
     for conn, symbol in sorted((key for key in facts if key is not PRODUCTS), key=lambda key: (key[0] or "", key[1])):
         seen = facts[conn, symbol]
-        tick, lot = products.get(symbol, (0, 0))
-        # A gcd with the product's own increment: that one, unless a recorded number is off its grid.
-        tick, lot = math.gcd(tick, seen.price.units), math.gcd(lot, seen.qty.units)
-        finest = 10 ** (DECIMALS_MAX - 8)
-        result[conn, symbol] = CaptureFacts(_text(tick or finest), _text(lot or finest), seen.price.decimals,
-                                            seen.qty.decimals, 0)
+        tick, lot = products.get(symbol, (Increment(), Increment()))
+        # Together with the product's own increment: that one, unless a recorded number is off its grid.
+        tick, lot = seen.price.merged(tick), seen.qty.merged(lot)
+        result[conn, symbol] = CaptureFacts(tick.text(), lot.text(), seen.price.decimals, seen.qty.decimals, 0)
     return result
 
 
@@ -188,7 +136,7 @@ def _scan_products(products, facts):
         if not isinstance(product, dict):
             continue
         symbol = product.get("product_id") or product.get("id")
-        tick, _ = _units(product.get("price_increment") or product.get("quote_increment"))
-        lot, _ = _units(product.get("base_increment"))
         if isinstance(symbol, str):
-            known[symbol] = (tick or 0, lot or 0)
+            tick, lot = known[symbol] = Increment(), Increment()
+            tick.add(product.get("price_increment") or product.get("quote_increment"))
+            lot.add(product.get("base_increment"))

@@ -10,69 +10,24 @@ An AssetPairs body (REST) and the instrument channel name the venue's own increm
 numbers are multiples of them, and the greatest common increment of both counts otherwise.
 """
 import json
-import math
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+
+from tickpath.venues.increments import CaptureFacts, Increment, decimal_units
 
 __all__ = ["CaptureFacts", "close_facts", "scan_facts"]
 
 # Where what the frames said so far is kept in the caller's dictionary; `close_facts` leaves it out.
 STATE = "state"
-# An increment nobody has named and no number has shown.
-INCREMENT_UNKNOWN = "0.00000001"
+EXPONENT_MAX = 40
 # v2 renamed two assets; an AssetPairs body has only the older names.
 V2_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
-
-
-class CaptureFacts(NamedTuple):
-    """One instrument of one connection.
-
-    tick_size, lot_size: decimal texts.  price_decimals, qty_decimals: digits behind the point in the venue's own text, which
-    its checksum is over.  max_levels: subscribed depth of the book, a side; 0 = none seen.
-    """
-    tick_size: str
-    lot_size: str
-    price_decimals: int
-    qty_decimals: int
-    max_levels: int
-
-
-class _Increment:
-    """The greatest decimal of which every number seen is a multiple, as units of 10^-scale; 0 units says nothing."""
-    __slots__ = ("decimals", "scale", "units")
-
-    def __init__(self):
-        self.units = self.scale = self.decimals = 0
-
-    def add(self, text):
-        """Text of a number as sent; what is no plain positive decimal is left out, since the decoder refuses it."""
-        number = _digits(text)
-        if number is None:
-            return
-        units, scale = number
-        self.decimals = max(self.decimals, scale)
-        self.fold(units, scale)
-
-    def fold(self, units, scale):
-        if scale > self.scale:
-            self.units *= 10 ** (scale - self.scale)
-            self.scale = scale
-        elif scale < self.scale:
-            units *= 10 ** (self.scale - scale)
-        if units and (not self.units or units % self.units):
-            self.units = math.gcd(self.units, units)
-
-    def text(self):
-        if not self.units:
-            return INCREMENT_UNKNOWN
-        return f"{Decimal(self.units).scaleb(-self.scale).normalize():f}"
 
 
 class _State:
     """Increments, depths and what the metadata says, of all frames so far."""
 
     def __init__(self):
-        self.seen = {}                # (conn, symbol) -> (price, qty) as _Increment
+        self.seen = {}                # (conn, symbol) -> (price, qty) as Increment
         self.depths = {}              # (conn, symbol) -> levels a side
         self.listed = {}              # symbol -> ((units, scale), (units, scale), price decimals, qty decimals)
 
@@ -86,22 +41,22 @@ class _State:
         return CaptureFacts(price.text(), qty.text(), price_decimals, qty_decimals, self.depths.get(key, 0))
 
 
-def _digits(text):
-    """(units, scale) of decimal text: units / 10^scale; None when it is none."""
-    if not isinstance(text, str) or len(text) > 40:
-        return None
-    whole, _, fraction = text.partition(".")
-    digits = whole + fraction
-    if digits.isdecimal() and digits.isascii():
-        return int(digits), len(fraction)
+def _plain(text):
+    """A JSON number's text, written out where it has an exponent; None for what is no number."""
+    if not isinstance(text, str) or ("e" not in text and "E" not in text):
+        return text
     try:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    if not number.is_finite() or number < 0 or not -40 <= number.as_tuple().exponent <= 20:
-        return None
-    scale = max(0, -number.as_tuple().exponent)
-    return int(number.scaleb(scale)), scale
+    # Looked at before it is written out: the exponent may ask for a billion digits.
+    return f"{number:f}" if number.is_finite() and abs(number.adjusted()) <= EXPONENT_MAX else None
+
+
+def _units(text):
+    """decimal_units of a number's text, or None."""
+    text = _plain(text)
+    return decimal_units(text) if isinstance(text, str) else None
 
 
 def scan_facts(frame, facts):
@@ -133,11 +88,11 @@ def close_facts(facts):
 
 
 def _add(state, key, prices, quantities):
-    price, qty = state.seen.setdefault(key, (_Increment(), _Increment()))
+    price, qty = state.seen.setdefault(key, (Increment(), Increment()))
     for text in prices:
-        price.add(text)
+        price.add(_plain(text))
     for text in quantities:
-        qty.add(text)
+        qty.add(_plain(text))
     return (key,)
 
 
@@ -219,7 +174,7 @@ def _scan_asset_pairs(state, result):
         price_decimals, lot_decimals = _small(pair.get("pair_decimals")), _small(pair.get("lot_decimals"))
         if price_decimals is None or lot_decimals is None:
             continue
-        tick = _digits(pair.get("tick_size")) or (1, price_decimals)
+        tick = _units(pair.get("tick_size")) or (1, price_decimals)
         listed = (tick, (1, lot_decimals), price_decimals, lot_decimals)
         renamed = "/".join(V2_NAMES.get(asset, asset) for asset in name.split("/"))
         state.listed[name] = state.listed[renamed] = listed
@@ -231,8 +186,8 @@ def _scan_instruments(state, data):
     for pair in pairs if isinstance(pairs, list) else ():
         if not isinstance(pair, dict) or not isinstance(symbol := pair.get("symbol"), str):
             continue
-        tick = _digits(pair.get("tick_size") or pair.get("price_increment"))
-        lot = _digits(pair.get("qty_increment"))
+        tick = _units(pair.get("tick_size") or pair.get("price_increment"))
+        lot = _units(pair.get("qty_increment"))
         price_decimals, qty_decimals = _small(pair.get("price_precision")), _small(pair.get("qty_precision"))
         if tick and lot and price_decimals is not None and qty_decimals is not None:
             state.listed[symbol] = (tick, lot, price_decimals, qty_decimals)

@@ -5,28 +5,16 @@ every recorded number is a multiple; the venue's own (REST /api/v5/public/instru
 """
 import math
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
+
+from tickpath.venues.increments import CaptureFacts
 
 __all__ = ["CaptureFacts", "add_metadata", "add_numbers", "scan_facts"]
 
 # Levels a side that a channel keeps (okx.com/docs-v5/en, "Order book channel", seen 2026-11).
 CHANNEL_LEVELS = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50, "books5": 5, "bbo-tbt": 1}
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
-class CaptureFacts(NamedTuple):
-    """One instrument on one connection.
-
-    tick_size, lot_size: decimal text; "0" while no number has been seen. price_decimals, qty_decimals: the most that a text has.
-    max_levels: levels a side of the deepest book that is subscribed, 0 = no book.
-    """
-    tick_size: str
-    lot_size: str
-    price_decimals: int
-    qty_decimals: int
-    max_levels: int
 
 
 NOTHING = CaptureFacts("0", "0", 0, 0, 0)

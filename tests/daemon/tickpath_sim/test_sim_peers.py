@@ -7,6 +7,8 @@ import picows
 import pytest
 from sim_harness import SPOT, BinanceFollower, as_numbers
 
+from required import require_package
+
 DIFFS = "/ws/btcusdt@depth@100ms"
 
 
@@ -51,7 +53,7 @@ def test_picows_follows_the_truth_hands_over_reserved_bits_and_refuses_oversize(
 
 
 def test_websockets_follows_over_tls_and_judges_the_protocol(start_sim, require_tool):
-    websockets = pytest.importorskip("websockets", reason="websockets is not installed: pip install websockets")
+    websockets = require_package("websockets", "dev")
     require_tool("openssl", "openssl")
     sim = start_sim(SPOT, "--start-after", "1", "--speed", "0.000001", "--tls", "--ping-interval-s", "0.1", "--pong-timeout-s", "1",
                     "--messages-per-s", "0")
@@ -79,7 +81,7 @@ def test_websockets_follows_over_tls_and_judges_the_protocol(start_sim, require_
 
 
 def test_ccxt_builds_the_books_of_the_truth_and_sees_every_trade(start_sim):
-    ccxt = pytest.importorskip("ccxt.pro", reason="ccxt is not installed: pip install ccxt==4.5.90")
+    ccxt = require_package("ccxt.pro", "research")
     sim = start_sim(SPOT, "--start-after", "2", "--speed", "20x", "--rest-weight-per-min", "0")
     ws, rest = sim.addresses["ws_url"], sim.addresses["rest_url"]
 

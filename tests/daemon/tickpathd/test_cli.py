@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tickpath.shm.segment import SegmentError
 from tickpath.shm.state_page import StatePage
 from tickpathd import __version__
+from tickpathd.cli import app
 
 ROOT = Path(__file__).resolve().parents[3]
 DEMO = ROOT / "config" / "paper-demo.toml"
@@ -120,7 +122,12 @@ def running(tmp_path_factory):
     ],
 )
 def test_help_of_every_command_ends_with_zero(command):
-    result = tickpath(*command, "--help")
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == DONE and "Usage" in result.stdout and result.stderr == ""
+
+
+def test_help_of_the_command_as_a_process_ends_with_zero():
+    result = tickpath("--help")
     assert result.returncode == DONE and "Usage" in result.stdout and result.stderr == ""
 
 
@@ -142,7 +149,12 @@ def test_version_is_printed():
     ],
 )
 def test_wrong_usage_ends_with_two(arguments):
-    result = tickpath(*arguments)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == USAGE and result.stdout == "" and result.stderr
+
+
+def test_wrong_usage_of_the_command_as_a_process_ends_with_two():
+    result = tickpath("nonsense")
     assert result.returncode == USAGE and result.stdout == "" and result.stderr
 
 

@@ -4,7 +4,6 @@ import gzip
 import json
 import lzma
 import tracemalloc
-from decimal import Decimal
 
 import lz4.frame
 import msgspec
@@ -13,8 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickpath.capture import CaptureError, CaptureFrame, expand_capture, infer_grids, read_capture
-from tickpath.decimal import DecimalGrid
+from tickpath.capture import CaptureError, CaptureFrame, expand_capture, read_capture
 
 COMPRESSIONS = {
     "plain": lambda data: data,
@@ -305,108 +303,3 @@ def test_nothing_to_expand_is_an_error_that_names_the_pattern(tmp_path):
         expand_capture(tmp_path / "none")
     with pytest.raises(CaptureError, match="expected a capture file, found a directory"):
         expand_capture(tmp_path)
-
-
-# ---- grids
-
-def test_grid_of_the_recorded_spot_captures_holds_every_number(golden_dir):
-    """The book of 2024 still shows orders from before Binance grew the lot from 0.000001 to 0.00001 BTC."""
-    grids = infer_grids([golden_dir / SPOT_1, golden_dir / SPOT_2], "binance_spot")
-    assert grids == {"BTCUSDT": ("0.01", "0.000001")}
-    tick, lot = (DecimalGrid(text) for text in grids["BTCUSDT"])
-    snapshot = next(msgspec.json.decode(f.data) for f in read_capture(golden_dir / SPOT_1) if f.source == "rest")
-    for price, qty in snapshot["bids"] + snapshot["asks"]:
-        assert tick.parse(price) > 0 and lot.parse(qty) > 0
-
-
-def test_grid_is_the_common_divisor_of_every_kind_of_message(capture):
-    def stream(name, **data):
-        return "1 " + json.dumps({"stream": name, "data": data})
-    path = capture([
-        stream("aaa@trade", e="trade", s="AAA", p="10.50000000", q="3.00000000"),
-        stream("bbb@aggTrade", e="aggTrade", s="BBB", p="7.50000000", q="0.30000000"),
-        stream("ccc@bookTicker", u=1, s="CCC", b="0.00000300", B="40.00000000", a="0.00000700", A="100"),
-        stream("ddd@depth", e="depthUpdate", s="DDD", b=[["2.5", "0.00000000"]], a=[["3.75", "8"], ["5", "12"]]),
-        stream("eee@kline_1m", e="kline", s="EEE", k={"o": "1.1", "h": "1.3", "l": "1.1", "c": "1.2", "v": "250", "q": "0.001"}),
-        stream("fff@depth5", lastUpdateId=9, bids=[["9", "2"]], asks=[["12", "6"]]),
-        '1 {"e":"trade","s":"GGG","p":"2","q":"1000"}',
-    ])
-    assert infer_grids([path]) == {
-        "AAA": ("10.5", "3"), "BBB": ("7.5", "0.3"), "CCC": ("0.000001", "20"), "DDD": ("1.25", "4"), "EEE": ("0.1", "250"),
-        "FFF": ("3", "2"), "GGG": ("2", "1000")}
-
-
-def test_zero_quantities_say_nothing_about_the_lot(capture):
-    path = capture(["1 " + quote("XY", "5", "0", "6", "0.000"), "2 " + quote("XY", "7", "0.00000000", "9", "0")])
-    assert infer_grids([path]) == {"XY": ("1", "0.00000001")}
-
-
-def test_snapshot_without_a_symbol_belongs_to_the_only_symbol_of_its_file(capture):
-    snapshot = '1 {"lastUpdateId":5,"bids":[["1.25","0.5"]],"asks":[]}'
-    one = capture([snapshot, "2 " + quote("XY", "5", "3", "6", "3")], "one")
-    assert infer_grids([one]) == {"XY": ("0.25", "0.5")}
-    alone = capture([snapshot], "alone")
-    assert infer_grids([alone]) == {}
-    assert infer_grids([alone, capture(["2 " + quote("XY", "5", "3", "6", "3")], "other")]) == {"XY": ("0.25", "0.5")}
-    two = capture([snapshot, "2 " + quote("XY", "5", "3", "6", "3"), "3 " + quote("ZW", "2", "7", "4", "7")], "two")
-    assert infer_grids([two]) == {"XY": ("1", "3"), "ZW": ("2", "7")}
-
-
-def test_snapshot_belongs_to_the_symbol_of_its_url(capture):
-    path = capture([record(t="http", ts=1, url="https://x/depth?symbol=XY",
-                           data='{"lastUpdateId":5,"bids":[["1.25","0.5"]],"asks":[]}'),
-                    record(t="recv", ts=2, data=quote("ZW", "2", "7", "4", "7"))])
-    assert infer_grids([path]) == {"XY": ("1.25", "0.5"), "ZW": ("2", "7")}
-
-
-def exchange_info(symbol, tick_size, step_size):
-    return record(t="http", ts=1, url="https://x/exchangeInfo", data=json.dumps({"symbols": [
-        {"symbol": symbol, "filters": [{"filterType": "PRICE_FILTER", "tickSize": tick_size},
-                                       {"filterType": "LOT_SIZE", "stepSize": step_size}]},
-        {"symbol": "NEVER_SEEN", "filters": []}, {"filters": 5}, "odd"]}))
-
-
-def test_exchange_info_decides_over_what_the_messages_show(capture):
-    path = capture([exchange_info("XY", "0.01000000", "0.00100000"),
-                    record(t="recv", ts=2, data=quote("XY", "5", "3", "6", "3"))])
-    assert infer_grids([path]) == {"XY": ("0.01", "0.001")}
-
-
-def test_numbers_off_the_grid_of_exchange_info_make_it_finer(capture):
-    path = capture([exchange_info("XY", "0.01", "0.001"), record(t="recv", ts=2, data=quote("XY", "5", "0.0005", "6", "3"))])
-    assert infer_grids([path]) == {"XY": ("0.01", "0.0005")}
-
-
-def test_recorded_orders_from_before_a_tick_grew_stay_on_the_grid(shared_data):
-    """NKNUSDT's tick was 0.0001 by then; its book still held bids at 0.00001 steps. The others agree with exchangeInfo."""
-    path = shared_data("ws/binance_spot/cryptofeed_BINANCE_20211012.jsonl.zst")
-    info = next(msgspec.json.decode(f.data) for f in read_capture(path) if f.source == "rest" and b'"symbols"' in f.data[:5000])
-    filters = {s["symbol"]: {f["filterType"]: f for f in s["filters"]} for s in info["symbols"]}
-    grids = infer_grids([path])
-    assert grids == {"BLZETH": ("0.00000001", "1"), "LRCBTC": ("0.00000001", "1"), "NKNUSDT": ("0.00001", "0.1"),
-                     "RUNEEUR": ("0.001", "0.1")}
-    for symbol, (tick_size, lot_size) in grids.items():
-        assert Decimal(filters[symbol]["PRICE_FILTER"]["tickSize"]) == Decimal(tick_size) * (10 if symbol == "NKNUSDT" else 1)
-        assert Decimal(filters[symbol]["LOT_SIZE"]["stepSize"]) % Decimal(lot_size) == 0
-
-
-def test_frames_that_are_no_market_data_do_not_disturb_the_grids(capture):
-    path = capture(["1 " + text for text in (
-        "{broken}", "[1,2]", '{"stream":5}', '{"stream":"x@y","data":7}', '{"result":null,"id":1}',
-        '{"e":"trade","s":5,"p":"1","q":"1"}',
-        '{"e":"trade","s":"XY","p":1.5,"q":null}', '{"e":"depthUpdate","s":"XY","b":"no","a":[[1],"x",["abc","-1"]]}',
-        '{"e":"kline","s":"XY","k":[]}', '{"e":"trade","s":"XY","p":"' + "9" * 5000 + '","q":"1e5"}', "[" * 100_000 + "]",
-        quote("XY", "5", "3", "6", "3"))])
-    assert infer_grids([path]) == {"XY": ("1", "3")}
-
-
-def test_number_finer_than_eight_decimals_is_refused_with_its_frame(capture):
-    path = capture(["1 " + quote("XY", "5", "3", "6", "3"), "2 " + quote("XY", "0.000000001", "3", "6", "3")])
-    with pytest.raises(CaptureError, match="expected numbers of at most 8 decimals in frame 2, found '0.000000001'"):
-        infer_grids([path])
-    assert infer_grids([capture(["1 " + quote("XY", "0.5000000000", "3", "6", "3")])]) == {"XY": ("0.5", "3")}
-
-
-def test_venue_whose_messages_are_not_known_is_refused(capture):
-    with pytest.raises(ValueError, match="kind: expected 'binance_spot', found 'kraken'"):
-        infer_grids([capture(b"1 {}\n")], "kraken")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.decimal import DecimalGrid, OffGridError
 
 INT64_MAX = 2 ** 63 - 1
@@ -37,7 +38,7 @@ def plain(value):
 
 
 @given(increments, units)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_count_becomes_text_and_back(increment, count):
     grid = DecimalGrid(increment)
     text = grid.format(count)
@@ -49,7 +50,7 @@ def test_count_becomes_text_and_back(increment, count):
 
 
 @given(increments, units, st.integers(0, 12))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_trailing_zeros_and_exponents_do_not_change_the_count(increment, count, zeros):
     grid = DecimalGrid(increment)
     exact = plain(count * Fraction(increment))
@@ -63,7 +64,7 @@ def test_trailing_zeros_and_exponents_do_not_change_the_count(increment, count, 
 
 
 @given(increments, units, st.integers(1, 10 ** 9 - 1))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_number_between_two_increments_is_refused_as_off_grid(increment, count, part):
     grid = DecimalGrid(increment)
     text = plain((count + Fraction(part, 10 ** 9)) * Fraction(increment))
@@ -96,7 +97,7 @@ def test_null_value_cannot_come_out_of_text():
 @given(st.text("0123456789.eE+-", max_size=30) | st.text(max_size=12)
        | st.from_regex(r"-?[0-9]{1,12}\.[0-9]{1,10}", fullmatch=True)
        | st.from_regex(r"-?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?[0-9]{0,3})?", fullmatch=True), st.sampled_from(INCREMENTS))
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 @example("", "0.01")
 @example('1.00"5', "0.01")
 @example("1.00\0", "0.01")
@@ -115,7 +116,7 @@ def test_fast_way_agrees_with_the_slow_one_on_any_text(text, increment):
 
 
 @given(st.integers(0, 99_999_999_999), st.integers(0, 8), st.data())
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 def test_fast_way_agrees_on_plain_prices_of_every_length(whole, decimals, data):
     fraction = data.draw(st.integers(0, 10 ** decimals - 1)) if decimals else 0
     text = f"{whole}.{fraction:0{decimals}d}" if decimals else str(whole)
@@ -127,7 +128,7 @@ def test_fast_way_agrees_on_plain_prices_of_every_length(whole, decimals, data):
 @given(st.text("0123456789.eE+-", max_size=30)
        | st.from_regex(r"-?[0-9]{1,25}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?", fullmatch=True),
        st.sampled_from(INCREMENTS))
-@settings(max_examples=800)
+@settings(max_examples=examples(800))
 def test_whatever_is_accepted_is_exact(text, increment):
     count = outcome(DecimalGrid(increment).parse, text)
     if not isinstance(count, type):

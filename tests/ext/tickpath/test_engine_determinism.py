@@ -68,12 +68,13 @@ def first(golden_dir):
     return run(golden_dir)
 
 
-def replayed(slots, parameters=None, step=997):
+def replayed(slots, parameters=None, single=0, step=997):
+    """The hash of a replay that is fed `single` slots one by one, then `step` at a time."""
     writer = EventWriter.local(1 << 20)
     session = Session(Engine(spec(parameters, "replay"), writer))
     reader, hasher = EventReader(writer.buffer, 1), OutputHasher()
-    for i in range(0, len(slots), step):
-        session.feed(slots[i:i + step])
+    for piece in (*(slots[i:i + 1] for i in range(single)), *(slots[i:i + step] for i in range(single, len(slots), step))):
+        session.feed(piece)
         while len(out := reader.read(1 << 16)):
             hasher.update(out)
     assert reader.missed_slots == 0
@@ -94,7 +95,10 @@ def test_same_capture_twice_gives_the_same_outputs(first, golden_dir):
 def test_replaying_the_recorded_inputs_gives_the_same_outputs(first):
     slots, _ = first
     assert replayed(slots) == output_hash(slots)
-    assert replayed(slots, step=1) == output_hash(slots)
+    # Records of several slots, cut at every place that there is, in as many of them as there are kinds.
+    single = 40_000
+    assert len(set(slots["type"][:single].tolist())) >= len(set(slots["type"].tolist())) - 1
+    assert replayed(slots, single=single) == output_hash(slots)
 
 
 def test_one_changed_parameter_changes_the_outputs(first):
@@ -148,9 +152,9 @@ def cli(root, tmp_path, *arguments, seed="0"):
                           capture_output=True, timeout=120)
 
 
-def test_runs_in_processes_with_different_hash_seeds_agree_and_replay(root, tmp_path):
+def test_runs_in_processes_with_different_hash_seeds_agree_and_replay_from_whole_journals(root, tmp_path):
     hashes = set()
-    for seed in ("0", "1", "4242"):
+    for seed in ("0", "4242"):
         done = cli(root, tmp_path, "run", "--config", "config/paper-demo.toml", "--set", "venues.binance.pace=fast",
                    "--set", f"storage.dir={tmp_path}", "--set", "instance.name=seeds", "--json", seed=seed)
         assert done.returncode == 0, done.stderr
@@ -160,12 +164,7 @@ def test_runs_in_processes_with_different_hash_seeds_agree_and_replay(root, tmp_
         assert again.returncode == 0, again.stderr
         assert json.loads(again.stdout)["output_hash"] == result["output_hash"]
     assert len(hashes) == 1
-
-
-def test_journal_of_a_run_holds_every_event_the_engine_counted(root, tmp_path):
-    done = cli(root, tmp_path, "run", "--config", "config/paper-demo.toml", "--set", "venues.binance.pace=fast",
-               "--set", f"storage.dir={tmp_path}", "--set", "instance.name=whole", "--json")
-    result = json.loads(done.stdout)
+    # The journal of a run holds every event that the engine counted.
     reader = JournalReader(result["journal"])
     slots = np.concatenate(list(reader.batches()))
     assert reader.final

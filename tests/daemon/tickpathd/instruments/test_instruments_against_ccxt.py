@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from required import require_package
 from tickpathd.instruments.venues import parse_bodies
 
-ccxt = pytest.importorskip("ccxt")
+ccxt = require_package("ccxt", "research")
 
 CAPTURES = {
     "binance_spot 2021-08": ("binance_spot", "ws/binance_spot/cryptofeed_BINANCE_20210814.jsonl.zst", "", 1589),

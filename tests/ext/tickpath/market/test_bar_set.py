@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.market import build_bars
 from tickpath.market.bar_set import BarStream, build_bar_set
 from tickpath.market.bar_spec import parse_bar_spec
@@ -192,7 +193,7 @@ def test_a_trade_long_after_closing_by_time_opens_its_own_interval():
     assert stream.unfinished()["ts_open_ns"].tolist() == [17 * SECOND, 15 * SECOND]
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(1, 3000))
 def test_results_longer_than_one_buffer_keep_their_order(count):
     rows = [(i * SECOND, i + 1, 1, 0) for i in range(count * 3)]

@@ -8,7 +8,9 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import zstandard
 
+from required import require_package
 from tickpath.capture import read_capture
 from tickpath.market.bar_set import BarStream, build_bar_set
 from tickpath.market.bar_spec import parse_bar_spec
@@ -46,7 +48,7 @@ def rows_of(bars, tick, lot):
 
 def feather(path, decimals, *, between=None):
     """{open time ns: (open, high, low, close, volume)} of a candle file, which labels by open time."""
-    table = pytest.importorskip("pyarrow.feather", reason="pyarrow is absent: candle files cannot be read").read_table(path)
+    table = require_package("pyarrow.feather", "research").read_table(path)
     stamps = table["date"].to_numpy().astype("datetime64[ns]").astype(np.int64)
     columns = [table[name].to_numpy() for name in ("open", "high", "low", "close", "volume")]
     keep = range(len(stamps)) if between is None else np.nonzero((stamps >= between[0]) & (stamps < between[1]))[0]
@@ -173,7 +175,6 @@ def coinbase_time(text):
 
 
 def test_trades_that_arrive_newest_first_give_the_venues_candles(shared_data):
-    zstandard = pytest.importorskip("zstandard")
     with open(shared_data("ws/coinbase/cryptofeed_COINBASE_20260809.jsonl.zst"), "rb") as f:
         lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(f)).readlines()
     arrived, candles = {}, []

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.market import OrderBook
 from tickpath.market.book import BookResult
 from tickpath.types import DTYPES, SLOT_DTYPE, BookState, EventType
@@ -43,7 +44,7 @@ PRICES = st.one_of(st.integers(900, 1100), st.integers(1, 300_000), st.sampled_f
 UPDATES = st.lists(st.tuples(st.integers(0, 1), PRICES, st.sampled_from([0, 0, 1, 2, 10 ** 15])), max_size=120)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(UPDATES, st.sampled_from([4096, 8192, 65536]))
 def test_ladder_equals_a_sorted_dict_under_random_levels(updates, window):
     book = OrderBook(window_ticks=window)
@@ -58,7 +59,7 @@ def test_ladder_equals_a_sorted_dict_under_random_levels(updates, window):
         assert book.bid_levels == len(reference[0]) and book.ask_levels == len(reference[1])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40), st.integers(0, 3)), max_size=200), st.integers(-30000, 30000))
 def test_best_prices_equal_the_reference_while_the_market_walks(steps, drift):
     book = OrderBook(window_ticks=4096)

@@ -11,6 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.market import OrderBook
 from tickpath.market.checksum import Checksum, crc32
 from tickpath.market.instruments import ChecksumKind
@@ -26,7 +27,7 @@ OKX_2021 = "ws/okx/cryptofeed_OKEX_20210722.jsonl.zst"
 # ---- CRC-32
 
 @pytest.mark.parametrize("portable", [False, True])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=700), cut=st.integers(0, 700))
 def test_crc32_equals_zlib_whole_and_in_two_pieces(portable, data, cut):
     assert crc32(data, portable=portable) == zlib.crc32(data)
@@ -96,7 +97,7 @@ GRIDS = st.sampled_from([("0.01", "0.00001", 2, 5), ("0.5", "1", 1, 0), ("0.0005
 
 @pytest.mark.parametrize("portable", [False, True])
 @pytest.mark.parametrize("kind", [KRAKEN, OKX])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(updates=UPDATES, grid=GRIDS, window=st.sampled_from([4096, 65536]))
 def test_checksum_equals_the_reference_after_every_change_of_any_book(kind, portable, updates, grid, window):
     tick, lot, price_decimals, qty_decimals = grid

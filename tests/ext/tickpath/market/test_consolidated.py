@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.market.consolidated import CONSOLIDATED_QUOTE_DTYPE, ConsolidatedBook, CrossState, common_size
 from tickpath.types import DTYPES, PRICE_NONE, TIME_NONE, EventType
 
@@ -199,7 +200,7 @@ class PlainConsolidated:
 sides = st.one_of(st.none(), st.tuples(st.integers(1, 30), st.integers(0, 5)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(st.sampled_from(SIZES), st.sampled_from(SIZES)), min_size=1, max_size=8),
        st.lists(st.tuples(st.integers(0, 7), sides, sides, st.integers(0, 4)), max_size=60))
 def test_it_equals_the_plain_reference_after_every_update(sizes, updates):

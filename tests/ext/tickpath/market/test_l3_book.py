@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.market.checksum import Checksum
 from tickpath.market.instruments import ChecksumKind
 from tickpath.market.l3_book import L3OrderBook, L3Result
@@ -118,7 +119,7 @@ EVENTS = st.lists(st.tuples(st.sampled_from([ADD, ADD, ADD, CHANGE, CHANGE, DELE
                             st.integers(0, 1), PRICES, st.sampled_from([-1, 0, 1, 2, 3, 10, 10 ** 15])), max_size=80)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(EVENTS, st.sampled_from([4, 8, 64]))
 def test_totals_queues_and_lots_ahead_equal_the_reference_after_every_event(events, capacity):
     book, reference = opened(window_ticks=4096, order_capacity=capacity), Reference(capacity)

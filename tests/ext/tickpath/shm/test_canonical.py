@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.canonical import CANONICAL, FIELDS, OutputHasher
 from tickpath.types import DTYPES, EVENT_NAMES, SLOT_COUNTS, SLOT_DTYPE, EventType
 
@@ -107,7 +108,7 @@ def test_the_input_ordinal_counts_records_and_not_slots():
     assert hasher.names()["exec_report"] == 1 and sum(hasher.counts_by_type.values()) == 9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 120), st.data())
 def test_the_hash_does_not_depend_on_how_the_stream_is_cut(seed, count, data):
     slots = stream(np.random.default_rng(seed), count)
@@ -122,7 +123,7 @@ def test_the_hash_does_not_depend_on_how_the_stream_is_cut(seed, count, data):
     assert whole.hexdigest() == hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 2**32))
 def test_sequences_times_and_derived_records_are_left_out(seed):
     random = np.random.default_rng(seed)
@@ -137,7 +138,7 @@ def test_sequences_times_and_derived_records_are_left_out(seed):
     assert hash_of(slots[~np.isin(slots["type"], derived)]) == hash_of(slots)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(0, 2**32), st.data())
 def test_a_change_of_any_covered_field_changes_the_hash(seed, data):
     kind = data.draw(st.sampled_from(sorted(FIELDS)))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.feed_lane import FeedLaneReader, FeedLaneWriter, feed_lane_bytes
 from tickpath.shm.segment import SegmentError, create_segment
 
@@ -96,7 +97,7 @@ def test_the_largest_frame_fits_and_one_byte_more_is_refused_with_the_bound():
     assert len(reader.try_read()[2]) == writer.max_frame_bytes and reader.try_read() is None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, LANE_BYTES // 4 - 32), st.integers(0, 3)), max_size=120))
 def test_any_sequence_of_writes_and_reads_keeps_frames_whole_and_in_order(steps):
     writer, reader = FeedLaneWriter.local(LANE_BYTES)

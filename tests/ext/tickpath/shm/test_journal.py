@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.journal import (
     BLOCK_HEADER_BYTES,
     BLOCK_MAX_SLOTS,
@@ -26,7 +27,7 @@ from tickpath.shm.journal import (
 from tickpath.types import LAYOUT_HASH, LAYOUT_VERSION, SLOT_COUNTS, SLOT_DTYPE, EventType
 
 CONFIG = json.dumps({"instance": {"name": "demo"}, "epoch": 12}).encode()
-MANY_EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+MANY_EXAMPLES = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def new_run(tmp_path, name="run"):
@@ -592,7 +593,7 @@ def damaged(raw, kind, at, length, mask):
     return raw[:at]                       # truncated
 
 
-@settings(max_examples=700, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(700), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_damage_anywhere_is_ever_skipped_in_silence(damage_runs, data):
     chosen = damage_runs[data.draw(st.integers(0, 1))]

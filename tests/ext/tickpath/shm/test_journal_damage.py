@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.journal import (
     BLOCK_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -103,7 +104,7 @@ def one_of(draw, journals):
 MANY = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=250, **MANY)
+@settings(max_examples=examples(250), **MANY)
 @given(st.data())
 def test_a_tail_torn_at_any_byte_of_the_last_block_is_cut_and_told(journals, data):
     journal = one_of(data.draw, journals)
@@ -122,7 +123,7 @@ def test_a_tail_torn_at_any_byte_of_the_last_block_is_cut_and_told(journals, dat
                                  "bytes_cut": cut} if cut else None)
 
 
-@settings(max_examples=400, **MANY)
+@settings(max_examples=examples(400), **MANY)
 @given(st.data())
 def test_a_changed_bit_page_or_slot_is_detected(journals, data):
     journal = one_of(data.draw, journals)
@@ -158,7 +159,7 @@ def rearranged(draw, items):
     return items
 
 
-@settings(max_examples=150, **MANY)
+@settings(max_examples=examples(150), **MANY)
 @given(st.data())
 def test_lost_doubled_and_swapped_blocks_are_detected(journals, data):
     journal = one_of(data.draw, journals)
@@ -168,7 +169,7 @@ def test_lost_doubled_and_swapped_blocks_are_detected(journals, data):
     check_detected(journal, {number: raw[:SEGMENT_HEADER_BYTES] + b"".join(rearranged(data.draw, blocks))})
 
 
-@settings(max_examples=200, **MANY)
+@settings(max_examples=examples(200), **MANY)
 @given(st.data(), st.booleans())
 def test_lost_doubled_and_swapped_slots_in_a_block_are_detected(journals, data, checksums_fit):
     journal = one_of(data.draw, journals)
@@ -192,7 +193,7 @@ def test_lost_doubled_and_swapped_slots_in_a_block_are_detected(journals, data, 
     check_detected(journal, {number: raw[:offsets[k]] + head + payload + raw[end:]})
 
 
-@settings(max_examples=60, **MANY)
+@settings(max_examples=examples(60), **MANY)
 @given(st.data())
 def test_swapped_and_truncated_segments_are_detected(journals, data):
     journal = one_of(data.draw, journals)

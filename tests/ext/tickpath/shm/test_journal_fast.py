@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.canonical import CANONICAL, CANONICAL_OFFSETS, FIELD_COPIES
 from tickpath.shm.journal_fast import RecordScanner, crc32, sequence_break
 from tickpath.shm.journal_format import SLOTS_OF_TYPE
 from tickpath.types import SLOT_DTYPE, EventType
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 1000), st.integers(0, 63), st.integers(0, 2**32 - 1))
 def test_the_checksum_is_that_of_zlib_for_every_length_start_and_alignment(seed, length, skip, value):
     data = np.random.default_rng(seed).bytes(length + skip)[skip:]

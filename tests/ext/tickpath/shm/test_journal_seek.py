@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm import journal_reader
 from tickpath.shm.journal import JournalReader, JournalWriter, index_file, segment_file, segment_numbers
 from tickpath.shm.journal_format import INDEX_ENTRY, SEGMENT_HEADER_BYTES
@@ -61,7 +62,7 @@ def runs(tmp_path_factory):
     return [(base / str(seed), written_run(base / str(seed), seed)) for seed in range(6)]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_seeking_equals_reading_all_and_cutting(runs, data):
     run, slots = runs[data.draw(st.integers(0, len(runs) - 1))]
@@ -99,7 +100,7 @@ def damage_index(path, data):
     path.write_bytes(raw)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_damaged_index_changes_nothing(runs, data):
     run, slots = runs[data.draw(st.integers(0, len(runs) - 1))]

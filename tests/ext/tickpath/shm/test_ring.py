@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.ring import HEADER_SIZE, EventReader, EventWriter, records, ring_bytes
 from tickpath.shm.segment import SegmentError, create_segment
 from tickpath.shm.words import store_word
@@ -54,7 +55,7 @@ def test_slots_are_read_back_in_order_with_their_sequences():
     assert len(reader.read()) == 0 and reader.missed_slots == 0 and reader.head == 15
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 5000)), max_size=30))
 def test_what_is_read_and_what_is_missed_always_add_up(turns):
     writer = EventWriter.local(1024)

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
+from example_counts import examples
 from tickpath.shm.ring import EventReader, EventWriter, ring_bytes
 from tickpath.shm.words import load_word, store_word
 from tickpath.types import SLOT_DTYPE
@@ -134,7 +135,7 @@ class RingMachine(RuleBasedStateMachine):
             assert load_word(ring.memory, HEAD_OFFSET) == ring.first_seq + self.reference.head - 1
 
 
-RingMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+RingMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
 TestRingAgainstItsReference = RingMachine.TestCase
 
 

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from build_cache import cached_program
+
 CFLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-but-set-variable"]
 BUILDS = {
     "O3": ["-O3"],
@@ -93,9 +95,8 @@ def need_sanitizer(gcc, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def programs(gcc, headers, root, tmp_path_factory):
+def programs(gcc, headers, root):
     """programs(protocol, build): the path of a stress program of the product's own headers. The first call compiles all."""
-    directory = tmp_path_factory.mktemp("stress")
     built = {}
 
     def path_of(protocol, build):
@@ -103,20 +104,27 @@ def programs(gcc, headers, root, tmp_path_factory):
             wanted = [(p, b) for p in PROTOCOLS for b in BUILDS]
             with ThreadPoolExecutor(2) as pool:
                 built.update(zip(wanted, pool.map(
-                    lambda w: compile_stress(gcc, root, headers, directory / f"{w[0]}_{list(BUILDS).index(w[1])}", *w), wanted),
-                    strict=True))
+                    lambda w: compile_stress(gcc, root, headers, *w), wanted), strict=True))
         program = built[protocol, build]
         assert isinstance(program, os.PathLike), program
         return program
     return path_of
 
 
-def compile_stress(gcc, root, headers, program, protocol, build):
+def compile_stress(gcc, root, headers, protocol, build):
     """The program's path, or the compiler's message where it refuses."""
-    source = root / "tests" / "stress" / f"stress_{protocol}.c"
-    done = subprocess.run([gcc, *CFLAGS, *BUILDS[build], f"-I{headers}", source, "-o", program, "-lpthread"],
-                          capture_output=True, text=True, timeout=120)
-    return program if done.returncode == 0 else done.stderr
+    stress = root / "tests" / "stress"
+
+    def compiled(path):
+        done = subprocess.run([gcc, *CFLAGS, *BUILDS[build], f"-I{headers}", stress / f"stress_{protocol}.c", "-o", path, "-lpthread"],
+                              capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+    try:
+        return cached_program(f"stress_{protocol}", gcc, [*CFLAGS, *BUILDS[build], protocol],
+                              [*sorted(stress.glob("*.[ch]")), *sorted(headers.glob("*.h"))], compiled)
+    except RuntimeError as e:
+        return str(e)
 
 
 def run_stress(program, duration_ms, *, seed=1, kind="threads"):
@@ -193,7 +201,7 @@ def mutant_programs(gcc, headers, root, tmp_path_factory):
         for name in (*PROTOCOLS, "atomics"):
             shutil.copy(headers / f"{name}.h", mutated)
         (mutated / f"{header}.h").write_text(mutate((headers / f"{header}.h").read_text(), label, change))
-        return compile_stress(gcc, root, mutated, mutated / "stress", header, build_of(rejected_by))
+        return compile_stress(gcc, root, mutated, header, build_of(rejected_by))
     indices = [i for i, mutant in enumerate(MUTANTS) if mutant[3] != "model"]
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(indices, pool.map(build, indices), strict=True))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine_harness import Market
+from example_counts import examples
 from tickpath.engine import Engine
 from tickpath.session import Session
 from tickpath.shm.lane import CommandClient, CommandLane, LaneFull, lane_bytes
@@ -184,7 +185,7 @@ def test_cancel_all_cancels_every_order_and_leaves_the_state(market):
 ASKS = st.lists(st.tuples(st.sampled_from(ROLES), st.integers(0, 7), st.integers(0, 6), st.integers(0, 12)), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ASKS)
 def test_any_commands_give_one_answer_each_and_replay_answers_alike(asks):
     m = Laned(f"tcmd-{os.getpid()}-{time.monotonic_ns() % 10**9}")

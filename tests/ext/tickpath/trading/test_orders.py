@@ -2,6 +2,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.trading import orders
 from tickpath.trading.orders import OrderBench, ReportResult
 from tickpath.types import ExecType, OrderState
@@ -34,7 +35,7 @@ STEP = st.one_of(
     st.tuples(st.just("move"), st.sampled_from([int(S.ORDER_PENDING_CANCEL), int(S.ORDER_UNKNOWN)])))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(st.integers(1, 30), st.sampled_from([1, 2]), st.lists(STEP, max_size=25))
 def test_no_sequence_of_reports_makes_an_illegal_move_or_overfills(qty, side, steps):
     order = OrderBench(qty, side)

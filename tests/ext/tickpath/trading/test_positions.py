@@ -4,13 +4,14 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.trading.positions import PositionLedger
 
 FILLS = st.lists(st.tuples(st.sampled_from([1, 2]), st.integers(1, 10 ** 12), st.integers(1, 10 ** 6), st.integers(0, 10 ** 9)),
                  max_size=60)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(FILLS, st.integers(1, 10 ** 12))
 def test_realised_plus_unrealised_is_cash_plus_mark_exactly(fills, mark):
     ledger = PositionLedger()
@@ -29,7 +30,7 @@ def test_realised_plus_unrealised_is_cash_plus_mark_exactly(fills, mark):
     assert ledger.realised_ticklots + ledger.unrealised_ticklots(mark) == cash + position * mark
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(FILLS)
 def test_realised_follows_average_cost_within_half_a_unit_a_close(fills):
     ledger = PositionLedger()

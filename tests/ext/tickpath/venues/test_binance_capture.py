@@ -1,5 +1,6 @@
 """All recorded Binance captures: every frame decodes to what a JSON library reads, every book equals a plain one, every chain holds."""
 import bisect
+import functools
 import itertools
 import json
 from collections import Counter
@@ -41,6 +42,8 @@ class Grid:
     def __init__(self, tick_size, lot_size):
         self.sizes = tick_size, lot_size
         self.tick, self.lot = e12(tick_size), e12(lot_size)
+        # A capture has the same texts again and again.
+        self.price, self.qty = functools.cache(self.price), functools.cache(self.qty)
 
     def price(self, text):
         ticks, rest = divmod(e12(text), self.tick)
@@ -153,11 +156,13 @@ class PlainBook:
     def __init__(self, grid, futures):
         self.grid, self.futures, self.last, self.waiting = grid, futures, None, []
         self.sides, self.fresh, self.applied = ({}, {}), True, 0
+        self.ladders = [], []         # the prices of each side in order
 
     def message(self, data):
         if "lastUpdateId" in data:
             assert self.last is None
             self.sides = tuple({self.grid.price(p): self.grid.qty(q) for p, q in data[side]} for side in ("bids", "asks"))
+            self.ladders = tuple(map(sorted, self.sides))
             self.last = data["lastUpdateId"]
             for diff in self.waiting:
                 self.diff(diff)
@@ -177,17 +182,19 @@ class PlainBook:
         self.applied += 1
 
     def apply(self, diff):
-        for side, rows in zip(self.sides, (diff["b"], diff["a"]), strict=True):
+        for side, ladder, rows in zip(self.sides, self.ladders, (diff["b"], diff["a"]), strict=True):
             for price, qty in rows:
-                lots = self.grid.qty(qty)
+                ticks, lots = self.grid.price(price), self.grid.qty(qty)
                 if lots:
-                    side[self.grid.price(price)] = lots
-                else:
-                    side.pop(self.grid.price(price), None)
+                    if ticks not in side:
+                        bisect.insort(ladder, ticks)
+                    side[ticks] = lots
+                elif side.pop(ticks, None) is not None:
+                    del ladder[bisect.bisect_left(ladder, ticks)]
         self.last, self.fresh = diff["u"], False
 
     def best(self):
-        bid, ask = max(self.sides[0]), min(self.sides[1])
+        bid, ask = self.ladders[0][-1], self.ladders[1][0]
         return bid, self.sides[0][bid], ask, self.sides[1][ask]
 
 

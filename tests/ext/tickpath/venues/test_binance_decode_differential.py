@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.shm.ring import records
 from tickpath.types import EventType, Status
 from tickpath.venues.decoders import MessageDecoder
+
+pytestmark = pytest.mark.sampled
 
 INSTRUMENTS = [("BTCUSDT", "0.01", "0.000001"), ("ETHUSDT", "0.01", "0.0001")]
 SEEDS = [
@@ -82,8 +85,8 @@ def mutate(r, data):
 
 def test_scanner_and_simdjson_agree_on_mutated_messages(both):
     r = random.Random(20261121)
-    scanned = sum(check(both, mutate(r, r.choice(SEEDS))) for _ in range(60_000))
-    assert scanned > 3_000                # mutants that are still exact Binance text keep the scanner under test
+    scanned = sum(check(both, mutate(r, r.choice(SEEDS))) for _ in range(examples(60_000)))
+    assert scanned > examples(3_000)                # mutants that are still exact Binance text keep the scanner under test
 
 
 WORDS = [b"NEW", b"TRADE", b"CANCELED", b"REJECTED", b"EXPIRED", b"TRADE_PREVENTION", b"REPLACED", b"NEWS", b"NE", b"BUY", b"SELL",
@@ -130,9 +133,9 @@ def mutate_report(r, data):
 
 def test_scanner_and_simdjson_agree_on_mutated_reports(both):
     r = random.Random(20261122)
-    scanned = sum(check(both, mutate_report(r, r.choice(REPORTS))) for _ in range(40_000))
-    assert scanned > 8_000
-    assert sum(check(both, mutate(r, r.choice(REPORTS))) for _ in range(20_000)) > 2_000
+    scanned = sum(check(both, mutate_report(r, r.choice(REPORTS))) for _ in range(examples(40_000)))
+    assert scanned > examples(8_000)
+    assert sum(check(both, mutate(r, r.choice(REPORTS))) for _ in range(examples(20_000))) > examples(2_000)
 
 
 def test_scanner_and_simdjson_agree_on_every_changed_byte_of_a_report(both):
@@ -186,7 +189,7 @@ def test_scanner_and_simdjson_agree_on_the_recorded_capture(both, golden_dir):
 PRICE = st.decimals(min_value=0, max_value=10 ** 12, places=8, allow_nan=False)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(st.integers(0, 5), st.lists(PRICE, min_size=4, max_size=4), st.integers(0, 2 ** 64), st.randoms())
 def test_scanner_and_simdjson_agree_on_any_numbers(both, which, numbers, big, r):
     message = json.loads(SEEDS[which])

@@ -1,4 +1,5 @@
 """The recorded Binance captures: counts, the book after every message, best prices against bookTicker, bars against klines."""
+import functools
 import json
 from collections import Counter
 from decimal import Decimal
@@ -51,12 +52,14 @@ def decoded(golden_dir):
     return result
 
 
+@functools.cache
 def ticks(text):
     value = Decimal(text) / TICK
     assert value == value.to_integral_value()
     return int(value)
 
 
+@functools.cache
 def lots(text):
     value = Decimal(text) / LOT
     assert value == value.to_integral_value()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.types import OrderType, Side, TimeInForce
 from tickpath.venues.binance_encode import RequestEncoder
 
@@ -14,7 +15,7 @@ GRIDS = st.sampled_from([("BTCUSDT", "0.01", "0.00001"), ("SHIBUSDT", "0.0000000
 CID = "tpabc0123456000001"
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(GRIDS, st.sampled_from([1, 2]), st.sampled_from([1, 2, 3]), st.sampled_from([1, 3, 4]), st.integers(1, 2 ** 62),
        st.integers(1, 2 ** 62), st.integers(0, 4_000_000_000_000_000_000))
 def test_order_parses_back_to_what_was_meant(grid, side, kind, force, price, qty, now_ns):

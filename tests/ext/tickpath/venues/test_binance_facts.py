@@ -1,9 +1,11 @@
 """What captures say of their instruments: increments, decimals and depth, by the connections that carry them."""
 import json
+from decimal import Decimal
 
 import pytest
 
-from tickpath.capture import CaptureFrame, infer_grids, read_capture
+from tickpath.capture import CaptureFrame, read_capture
+from tickpath.decimal import DecimalGrid
 from tickpath.venues.binance_facts import STATE, CaptureFacts, scan_facts
 
 
@@ -83,12 +85,33 @@ def test_what_is_no_number_or_no_message_adds_nothing():
     assert set(facts_of(*frames).values()) == {CaptureFacts("6", "0.5", 0, 1, 0)}
 
 
-@pytest.mark.parametrize("name", ["cryptofeed_BINANCE_20210814.jsonl.zst", "cryptofeed_BINANCE_20211012.jsonl.zst",
-                                  "cryptofeed_BINANCE_US_20211012.jsonl.zst"])
-def test_recorded_spot_captures_have_the_grids_that_they_had(shared_data, name):
-    path = shared_data(f"ws/binance_spot/{name}")
-    found = facts_of(*read_capture(path))
-    assert {symbol: (f.tick_size, f.lot_size) for (_, symbol), f in found.items()} == infer_grids([path])
+@pytest.mark.parametrize("name, grids", [
+    ("BINANCE_20210814", {"BADGERBTC": ("0.0000001", "0.01"), "FTMUSDT": ("0.00001", "0.1"), "SXPBTC": ("0.00000001", "1"), "XMRBTC": ("0.000001", "0.001")}),
+    ("BINANCE_20211012", {"BLZETH": ("0.00000001", "1"), "LRCBTC": ("0.00000001", "1"), "NKNUSDT": ("0.00001", "0.1"), "RUNEEUR": ("0.001", "0.1")}),
+    ("BINANCE_US_20211012", {"COMPUSDT": ("0.01", "0.00001"), "CRVUSDT": ("0.001", "0.1"), "OMGBUSD": ("0.0001", "0.01"), "ZRXUSDT": ("0.0001", "0.01")})])
+def test_recorded_spot_captures_have_the_grids_that_they_had(shared_data, name, grids):
+    found = facts_of(*read_capture(shared_data(f"ws/binance_spot/cryptofeed_{name}.jsonl.zst")))
+    assert {symbol: (f.tick_size, f.lot_size) for (_, symbol), f in found.items()} == grids
+
+
+def test_recorded_orders_from_before_a_tick_grew_stay_on_the_grid(shared_data):
+    """NKNUSDT's tick was 0.0001 by then; its book still held bids at 0.00001 steps. The others agree with exchangeInfo."""
+    frames = list(read_capture(shared_data("ws/binance_spot/cryptofeed_BINANCE_20211012.jsonl.zst")))
+    info = next(json.loads(f.data) for f in frames if f.source == "rest" and b'"symbols"' in f.data[:5000])
+    filters = {s["symbol"]: {f["filterType"]: f for f in s["filters"]} for s in info["symbols"]}
+    for (_, symbol), found in facts_of(*frames).items():
+        assert Decimal(filters[symbol]["PRICE_FILTER"]["tickSize"]) == Decimal(found.tick_size) * (10 if symbol == "NKNUSDT" else 1)
+        assert Decimal(filters[symbol]["LOT_SIZE"]["stepSize"]) % Decimal(found.lot_size) == 0
+
+
+def test_recorded_orders_from_before_a_lot_grew_stay_on_the_grid(golden_dir):
+    """The book of 2024 still shows orders from before Binance grew the lot from 0.000001 to 0.00001 BTC."""
+    frames = list(read_capture(golden_dir / "binance_spot" / "hftbacktest_btcusdt_20240808.gz"))
+    assert facts_of(*frames) == {(None, "BTCUSDT"): CaptureFacts("0.01", "0.000001", 8, 8, 0)}
+    tick, lot = DecimalGrid("0.01"), DecimalGrid("0.000001")
+    snapshot = next(json.loads(f.data) for f in frames if f.source == "rest")
+    for price, qty in snapshot["bids"] + snapshot["asks"]:
+        assert tick.parse(price) > 0 and lot.parse(qty) > 0
 
 
 def test_recorded_futures_have_their_own_grids(shared_data):

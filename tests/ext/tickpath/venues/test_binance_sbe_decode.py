@@ -8,11 +8,14 @@ from decimal import Decimal
 
 import pytest
 
+from example_counts import examples
 from tickpath.capture import read_capture
 from tickpath.shm.ring import records
 from tickpath.types import EventType, Status
 from tickpath.venues.batch import MessageKind
 from tickpath.venues.decoders import MessageDecoder
+
+pytestmark = pytest.mark.sampled
 
 SYMBOL = "BTCUSDT"
 INSTRUMENTS = [(SYMBOL, "0.01", "0.000001"), ("ODDUSDT", "0.25", "5"), ("FINEUSDT", "0.000000000001", "1000000000000"), ("X" * 24, "1", "1")]
@@ -251,11 +254,11 @@ def test_random_bytes_and_mutants_never_give_more_than_a_batch(decoder):
     r = random.Random(11)
     seeds = [frame(t, m) for t, m in MESSAGES.items()]
     taken = 0
-    for _ in range(40_000):
+    for _ in range(examples(40_000)):
         data = bytearray(r.choice(seeds))
         for _ in range(r.randrange(1, 4)):
             data[r.randrange(len(data))] = r.choice([0, 1, 0xFF, 0x7F, r.randrange(256)])
         status, _, slots, *_ = decoder.decode(bytes(data), 7)
         assert (status == Status.STATUS_OK) == (len(slots) > 0)
         taken += len(slots) > 0
-    assert taken > 1000
+    assert taken > examples(1000)

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.capture import read_capture
 from tickpath.types import Status
 from tickpath.venues.decoders import MessageDecoder
+
+pytestmark = pytest.mark.sampled
 
 # The third trades on a grid that is no power of ten, the fourth on one finer than the fast division holds.
 USDM = [("BTCUSDT", "0.1", "0.001"), ("SUSHIUSDT", "0.001", "1"), ("BTCUSD_PERP", "0.25", "5"), ("XUSDT", "0.0000000001", "1")]
@@ -106,10 +109,10 @@ def test_seeds_take_the_scanner(pairs):
 def test_scanner_and_general_way_agree_on_mutated_messages(pairs):
     r = random.Random(20261121)
     taken = 0
-    for _ in range(60_000):
+    for _ in range(examples(60_000)):
         futures, seed = r.choice(SEEDS)
         taken += check(pairs, futures, mutate(r, seed))
-    assert taken > 4_000                  # mutants that are still exact text keep the scanner under test
+    assert taken > examples(4_000)                  # mutants that are still exact text keep the scanner under test
 
 
 def test_scanner_and_general_way_agree_on_every_truncation_and_changed_byte(pairs):
@@ -163,7 +166,7 @@ DECIMAL = st.tuples(st.integers(0, 10 ** 12), st.integers(0, 12)).map(
     lambda v: f"{v[0] // 10 ** v[1]}.{v[0] % 10 ** v[1]:0{v[1]}d}" if v[1] else str(v[0]))
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(st.sampled_from(SEEDS), st.lists(DECIMAL, min_size=4, max_size=4), st.integers(0, 2 ** 64), st.randoms(use_true_random=False))
 def test_scanner_and_general_way_agree_on_any_numbers(pairs, seed, numbers, big, r):
     message = json.loads(seed[1])

@@ -7,9 +7,12 @@ from decode_pair import DecoderPair, mutated, reformed, revalued
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.capture import read_capture
 from tickpath.types import Status
 from tickpath.venues.bybit_facts import scan_facts
+
+pytestmark = pytest.mark.sampled
 
 INSTRUMENTS = [("BTCUSDT", "0.10", "0.000001"), ("ETHUSDT", "0.01", "0.00001"), ("DOGEUSDT", "0.00001", "1"),
                ("1000000BABYDOGEUSDT", "0.0000001", "100")]
@@ -49,12 +52,12 @@ def test_the_scanner_takes_every_seed(both):
 
 def test_they_agree_on_changed_bytes(both):
     r = random.Random(20261121)
-    assert sum(both.check(mutated(r, r.choice(SEEDS), SEEDS + OTHERS)) for _ in range(40_000)) > 2_000
+    assert sum(both.check(mutated(r, r.choice(SEEDS), SEEDS + OTHERS)) for _ in range(examples(40_000))) > examples(2_000)
 
 
 def test_they_agree_on_changed_numbers(both):
     r = random.Random(20261122)
-    assert sum(both.check(revalued(r, r.choice(SEEDS))) for _ in range(20_000)) > 3_000
+    assert sum(both.check(revalued(r, r.choice(SEEDS))) for _ in range(examples(20_000))) > examples(3_000)
 
 
 def test_they_agree_on_every_byte_replaced(both):
@@ -99,10 +102,10 @@ def test_they_agree_on_tickers_of_any_fields_in_any_order(both):
             "lastPrice", "symbol", "bidPrice", "askSize", "turnover24h", "xbid1Price", "bid1PriceX", "", "mark", "deliveryFeeRate"]
     values = ["0.07053", "16396", "", "0", "-0.000212", "1786320000000", "1e-3", "x", "1234567890.12345678901", "-", "5.", "}", "12345678901234567"]
     scanned = 0
-    for _ in range(20_000):
+    for _ in range(examples(20_000)):
         fields = ",".join(f'"{r.choice(keys)}":"{r.choice(values if r.random() < 0.3 else values[:2])}"' for _ in range(r.randrange(1, 9)))
         scanned += both.check(b'{"topic":"tickers.DOGEUSDT","type":"delta","data":{"symbol":"DOGEUSDT",%s},"cs":1,"ts":1786310818183}' % fields.encode())
-    assert scanned > 2_000
+    assert scanned > examples(2_000)
 
 
 def test_they_agree_up_to_the_largest_count_of_levels(both):
@@ -116,7 +119,7 @@ def test_they_agree_up_to_the_largest_count_of_levels(both):
 NUMBER = st.decimals(min_value=0, max_value=10 ** 12, places=12, allow_nan=False)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(0, len(SEEDS) - 1), st.lists(NUMBER, min_size=8, max_size=8), st.lists(st.integers(0, 13), min_size=8, max_size=8),
        st.integers(-2 ** 65, 2 ** 65))
 def test_they_agree_on_any_numbers(both, which, numbers, places, big):

@@ -1,5 +1,7 @@
 """Recorded Coinbase feeds, whole: every frame decodes, counts and chains are those an independent reading finds, the engine's
 book equals a plain Python one after each message, and tickers name its best prices."""
+import bisect
+import functools
 import json
 from collections import Counter, defaultdict
 from decimal import Decimal
@@ -46,23 +48,36 @@ def messages(slots):
 
 
 class PlainBook:
-    """Ticks to lots in two dicts, straight from the text through Decimal."""
+    """Ticks to lots in two dicts, straight from the text through Decimal, and the prices of each in order."""
 
     def __init__(self, fact):
-        self.bids, self.asks = {}, {}
         self.tick, self.lot = Decimal(fact.tick_size), Decimal(fact.lot_size)
+        # A capture has the same texts again and again.
+        self.ticks_of, self.lots_of = functools.cache(functools.partial(units, self.tick)), functools.cache(functools.partial(units, self.lot))
+        self.clear()
+
+    def clear(self):
+        self.bids, self.asks = {}, {}
+        self.ladders = {id(self.bids): [], id(self.asks): []}
 
     def set(self, side, price, qty):
-        price, qty = Decimal(price) / self.tick, Decimal(qty) / self.lot
-        assert price == int(price) and qty == int(qty)
+        price, qty, ladder = self.ticks_of(price), self.lots_of(qty), self.ladders[id(side)]
         if qty:
-            side[int(price)] = int(qty)
-        else:
-            side.pop(int(price), None)
+            if price not in side:
+                bisect.insort(ladder, price)
+            side[price] = qty
+        elif side.pop(price, None) is not None:
+            del ladder[bisect.bisect_left(ladder, price)]
 
     def best(self):
-        bid, ask = max(self.bids, default=None), min(self.asks, default=None)
-        return None if bid is None else (bid, self.bids[bid]), None if ask is None else (ask, self.asks[ask])
+        bids, asks = self.ladders[id(self.bids)], self.ladders[id(self.asks)]
+        return (bids[-1], self.bids[bids[-1]]) if bids else None, (asks[0], self.asks[asks[0]]) if asks else None
+
+
+def units(size, text):
+    count = Decimal(text) / size
+    assert count == int(count)
+    return int(count)
 
 
 def apply_text(books, message):
@@ -71,13 +86,13 @@ def apply_text(books, message):
         (event,) = message["events"]
         book = books[event["product_id"]]
         if event["type"] == "snapshot":
-            book.bids, book.asks = {}, {}
+            book.clear()
         for u in event["updates"]:
             book.set({"bid": book.bids, "offer": book.asks}[u["side"]], u["price_level"], u["new_quantity"])
         return event["product_id"]
     if message.get("type") == "snapshot":
         book = books[message["product_id"]]
-        book.bids, book.asks = {}, {}
+        book.clear()
         for side, rows in ((book.bids, message["bids"]), (book.asks, message["asks"])):
             for price, qty in rows:
                 book.set(side, price, qty)

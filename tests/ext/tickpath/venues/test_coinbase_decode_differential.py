@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.capture import read_capture
 from tickpath.types import Status
 from tickpath.venues.decoders import MessageDecoder
+
+pytestmark = pytest.mark.sampled
 
 INSTRUMENTS = [("BTC-USD", "0.01", "0.00000001"), ("ETH-USD", "0.05", "0.0001"), ("SKL-BTC", "0.00000001", "0.1"),
                ("PEPE-USD", "0.000000000001", "1"), ("A-LONG-SYMBOL-OF-24BYTES", "0.25", "0.5")]
@@ -138,8 +141,8 @@ def mutate(r, data):
 
 def test_both_ways_agree_on_mutated_messages(both):
     r = random.Random(20260809)
-    scanned = sum(check(both, mutate(r, r.choice(SEEDS))) for _ in range(25_000))
-    assert scanned > 900                # mutants that are still exact text keep the scanner under test
+    scanned = sum(check(both, mutate(r, r.choice(SEEDS))) for _ in range(examples(25_000)))
+    assert scanned > examples(900)                # mutants that are still exact text keep the scanner under test
 
 
 def test_both_ways_agree_on_every_changed_byte(both):
@@ -223,7 +226,7 @@ def test_both_ways_agree_on_the_recorded_frames(shared_data, name):
 NUMBER = st.decimals(min_value=0, max_value=10 ** 11, places=9, allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, len(SEEDS) - 1), st.lists(NUMBER, min_size=8, max_size=8), st.integers(0, 2 ** 65), st.randoms())
 def test_both_ways_agree_on_any_numbers(both, which, numbers, big, r):
     message = json.loads(SEEDS[which])

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.capture import read_capture
 from tickpath.types import Status
 from tickpath.venues.decoders import MessageDecoder
 from tickpath.venues.kraken_facts import close_facts, scan_facts
+
+pytestmark = pytest.mark.sampled
 
 INSTRUMENTS = [("BTC/USD", "0.1", "0.00000001"), ("XMR/USD", "0.01", "0.00000001"), ("ADA/XBT", "0.00000001", "0.00000001"),
                ("SHIB/USD", "0.0000000001", "0.00001"), ("SEVENTEEN/LETTERS", "0.5", "0.001")]
@@ -104,9 +107,9 @@ def test_the_first_time_a_scanner_reads_is_as_good_as_any_other(minute):
 
 def test_both_agree_on_mutated_messages(both):
     r = random.Random(20261121)
-    scanned = sum(check(both, mutate(r, r.choice(SEEDS))) for _ in range(50_000))
-    assert scanned > 5_000                # mutants that are still exact text keep the scanner under test
-    for _ in range(5_000):
+    scanned = sum(check(both, mutate(r, r.choice(SEEDS))) for _ in range(examples(50_000)))
+    assert scanned > examples(5_000)                # mutants that are still exact text keep the scanner under test
+    for _ in range(examples(5_000)):
         check(both, mutate(r, r.choice(OTHERS)))
 
 
@@ -175,7 +178,7 @@ def _spans(data):
 
 def test_both_agree_on_messages_with_changed_fields(both):
     r = random.Random(20261122)
-    assert sum(check(both, mutate_fields(r, r.choice(SEEDS))) for _ in range(40_000)) > 2_500
+    assert sum(check(both, mutate_fields(r, r.choice(SEEDS))) for _ in range(examples(40_000))) > examples(2_500)
 
 
 def test_both_agree_on_every_changed_byte(both):
@@ -243,7 +246,7 @@ def test_both_agree_on_the_recorded_captures_and_their_mutants(shared_data, name
 NUMBER = st.decimals(min_value=0, max_value=10 ** 12, places=12, allow_nan=False)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(st.sampled_from(SEEDS), st.lists(NUMBER, min_size=1, max_size=4), st.lists(st.integers(0, 12), min_size=4, max_size=4), st.data())
 def test_both_agree_on_any_numbers(both, seed, numbers, places, data):
     for number, digits in zip(numbers, places, strict=False):

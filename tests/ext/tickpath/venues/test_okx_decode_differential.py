@@ -7,9 +7,12 @@ from decode_pair import DecoderPair, mutated, reformed, revalued
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_counts import examples
 from tickpath.capture import read_capture
 from tickpath.types import Status
 from tickpath.venues.okx_facts import scan_facts
+
+pytestmark = pytest.mark.sampled
 
 INSTRUMENTS = [("BTC-USDT", "0.1", "0.00000001"), ("UNI-USD-SWAP", "0.001", "1"), ("FUN-BTC", "0.000000001", "0.01"),
                ("BTC-USD-210924-66000-C", "0.0005", "1")]
@@ -48,12 +51,12 @@ def test_the_scanner_takes_every_seed(both):
 
 def test_they_agree_on_changed_bytes(both):
     r = random.Random(20261121)
-    assert sum(both.check(mutated(r, r.choice(SEEDS), SEEDS + OTHERS)) for _ in range(40_000)) > 2_000
+    assert sum(both.check(mutated(r, r.choice(SEEDS), SEEDS + OTHERS)) for _ in range(examples(40_000))) > examples(2_000)
 
 
 def test_they_agree_on_changed_numbers(both):
     r = random.Random(20261122)
-    assert sum(both.check(revalued(r, r.choice(SEEDS))) for _ in range(20_000)) > 3_000
+    assert sum(both.check(revalued(r, r.choice(SEEDS))) for _ in range(examples(20_000))) > examples(3_000)
 
 
 def test_they_agree_on_every_byte_replaced(both):
@@ -103,7 +106,7 @@ def test_they_agree_up_to_the_largest_count_of_levels(both):
 NUMBER = st.decimals(min_value=0, max_value=10 ** 12, places=12, allow_nan=False)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(0, len(SEEDS) - 1), st.lists(NUMBER, min_size=8, max_size=8), st.lists(st.integers(0, 13), min_size=8, max_size=8),
        st.integers(-2 ** 65, 2 ** 65))
 def test_they_agree_on_any_numbers(both, which, numbers, places, big):

@@ -9,14 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from venue_server import Market, captured_trades
 
+from example_counts import examples
+from required import require_package
 from tickpath.market import build_bars
 from tickpath_research.data.check import find_gaps
 from tickpath_research.data.layout import DataError, Disagreement, UsageError, parse_time, time_text
 from tickpath_research.data.processed import read_table, trade_events
 from tickpath_research.data.source import Source
 
-pytest.importorskip("ccxt", reason="ccxt is missing. Run: pip install 'tickpath[research]'")
-pytest.importorskip("pyarrow", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
+require_package("ccxt", "research")
+require_package("pyarrow", "research")
 
 MINUTE, HOUR = 60_000, 3_600_000
 JULY_28, JULY_30, AUGUST_2 = "2024-07-28T00:00", "2024-07-30T00:00", "2024-08-02T00:00"
@@ -131,7 +133,7 @@ class Labelled:
         return [[t, *row] for t, row in sorted(self.rows.items())]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 600 * 1000), st.integers(1, 99)), min_size=1, max_size=60), st.data())
 def test_nobody_is_shown_a_trade_that_has_not_happened_yet(serve, filler, tmp_path_factory, trades, data):
     begin = parse_time("2024-08-01")
@@ -402,7 +404,7 @@ def certificate(tmp_path_factory):
     """(certificate file, key file) for 127.0.0.1, signed by itself."""
     import ipaddress
 
-    x509 = pytest.importorskip("cryptography.x509")
+    x509 = require_package("cryptography.x509", "research")
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     key = ec.generate_private_key(ec.SECP256R1())

@@ -2,13 +2,14 @@
 import pytest
 from data_harness import BEGIN, MINUTE, PAGES, SERIES, Killed, filled, kill_at, page
 
+from required import require_package
 from tickpath_research.data.check import check_series, find_gaps, list_series
 from tickpath_research.data.layout import Series, StoreDamage, time_text
 from tickpath_research.data.processed import build_stale, month_file
 from tickpath_research.data.raw_log import Page
 from tickpath_research.data.store import SeriesStore
 
-pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
+pq = require_package("pyarrow.parquet", "research")
 
 TRADES = Series("kraken", "XBT/USD", "trades")
 

@@ -15,12 +15,13 @@ from data_harness import stored_rows
 from typer.testing import CliRunner
 from venue_server import feather_candles
 
+from required import require_package
 from tickpath_research.data.cli import app
 from tickpath_research.data.layout import Series, parse_time
 from tickpath_research.data.store import SeriesStore
 
-pytest.importorskip("ccxt", reason="ccxt is missing. Run: pip install 'tickpath[research]'")
-pytest.importorskip("pyarrow", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
+require_package("ccxt", "research")
+require_package("pyarrow", "research")
 
 BTC_1M = "ohlcv/binance_spot/BTC_USDT-1m_202407_202408.feather"
 SERIES = Series("binance", "BTC/USDT", "candles", "1m")

@@ -6,13 +6,14 @@ import pytest
 from data_harness import Filler, stored_rows
 from venue_server import Market, VenueServer, feather_candles, recorded_agg_trades
 
+from required import require_package
 from tickpath_research.data.export import export
 from tickpath_research.data.layout import DataError, UsageError, parse_time
 from tickpath_research.data.processed import read_table
 from tickpath_research.data.store import SeriesStore
 
-pytest.importorskip("ccxt", reason="ccxt is missing. Run: pip install 'tickpath[research]'")
-feather = pytest.importorskip("pyarrow.feather", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
+require_package("ccxt", "research")
+feather = require_package("pyarrow.feather", "research")
 
 
 @pytest.fixture(scope="module")

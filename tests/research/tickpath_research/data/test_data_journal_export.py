@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from required import require_package
 from tickpath.shm.journal import JournalDamage, JournalError, JournalReader, JournalWriter
 from tickpath.shm.ring import records
 from tickpath.types import DTYPES, EVENT_NAMES, LAYOUT_HASH, PRICE_NONE, SLOT_DTYPE, EventType
@@ -14,8 +15,8 @@ from tickpath_research.data import journal_export
 from tickpath_research.data.journal_export import KIND_NUMBERS, events_schema, export_journal, kept_fields
 from tickpath_research.data.layout import UsageError
 
-pa = pytest.importorskip("pyarrow", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
-pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
+pa = require_package("pyarrow", "research")
+pq = require_package("pyarrow.parquet", "research")
 
 ROOT = Path(__file__).resolve().parents[4]
 

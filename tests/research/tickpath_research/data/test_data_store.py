@@ -5,11 +5,12 @@ import pytest
 import zstandard
 from data_harness import BEGIN, MINUTE, PAGES, SERIES, Killed, filled, kill_at, page, rewritten
 
+from required import require_package
 from tickpath_research.data.layout import DataError, Series, StoreDamage, UsageError
 from tickpath_research.data.processed import build_stale, read_table
 from tickpath_research.data.store import SeriesStore, stored_series
 
-pytest.importorskip("pyarrow", reason="pyarrow is missing. Run: pip install 'tickpath[research]'")
+require_package("pyarrow", "research")
 
 def rows_of(store):
     return [row for p in store.pages() for row in p.rows]

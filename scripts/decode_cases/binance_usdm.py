@@ -1,14 +1,16 @@
-"""Messages of Binance USD-M futures to time the decoder with: generated in the venue's text, numbers drawn anew for each, so that
-no branch can be learnt from them. FLOOR_KINDS are the numbers that scripts/floors/decode_binance_usdm.c has for them."""
+"""Messages of Binance USD-M futures to time the decoder with, in the venue's text; see __init__.py."""
+import json
 import random
+from decimal import Decimal
+
+from decode_cases import BATCH, BYTES_A_CASE, Case, sum_of_answers
 
 KIND = "binance_usdm"
+FLOOR = "decode_binance_usdm"
 INSTRUMENTS = [("BTCUSDT", "0.10", "0.001"), ("ETHUSDT", "0.01", "0.001"), ("SOLUSDT", "0.01", "0.001")]
 MIDDLE_TICKS = {"BTCUSDT": 618_002, "ETHUSDT": 267_155, "SOLUSDT": 15_307}
 TICKS_A_UNIT = {"BTCUSDT": 10, "ETHUSDT": 100, "SOLUSDT": 100}
 FLOOR_KINDS = {"aggTrade": 0, "bookTicker": 1, "trade": 2, "depth20": 3}
-BYTES_A_KIND = 256 << 10
-BATCH = 16
 
 
 def price(r, symbol, offset_ticks=0):
@@ -47,17 +49,34 @@ def depth(r, i, ms, symbol):
 
 
 def generated(seed=11):
-    """{kind: [frame, ...]}: at most 256 KiB a kind, whole batches."""
+    """{name: Case}"""
     result = {}
     for kind, make in (("bookTicker", book_ticker), ("aggTrade", agg_trade), ("trade", trade), ("depth20", depth)):
         r, frames, total = random.Random(f"{kind}{seed}"), [], 0
-        while total < BYTES_A_KIND:
+        while total < BYTES_A_CASE:
             frame = make(r, len(frames), 1723161255342 + 7 * len(frames), r.choice(list(MIDDLE_TICKS))).encode()
             frames.append(frame)
             total += len(frame)
-        result[kind] = frames[:len(frames) // BATCH * BATCH]
+        result[kind] = Case(frames[:len(frames) // BATCH * BATCH], INSTRUMENTS)
     return result
 
 
-# name: (frames, instruments)
-CASES = {name: (frames, INSTRUMENTS) for name, frames in generated().items()}
+CASES = generated()
+
+
+def e8(text):
+    return int(Decimal(text).scaleb(8))
+
+
+def answer(name, frame):
+    """(values, levels) that the floor reads in a frame: values in its order, levels as (price, quantity) in units of 1e-8."""
+    d = json.loads(frame)["data"]
+    if name == "depth20":
+        return (d["T"], d["pu"], d["u"]), [(e8(p), e8(q)) for side in "ba" for p, q in d[side]]
+    if name == "bookTicker":
+        return (d["u"], e8(d["b"]), e8(d["B"]), e8(d["a"]), e8(d["A"]), d["T"]), ()
+    values = d["t" if name == "trade" else "a"], e8(d["p"]), e8(d["q"]), d["T"], d["m"]
+    return (*values, d["f"], d["l"]) if name == "aggTrade" else values, ()
+
+
+floor_checksum = sum_of_answers(answer)

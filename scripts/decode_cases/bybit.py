@@ -5,16 +5,13 @@ numbers are drawn anew for each message, so that no branch can be learnt from th
 fields a ticker, follows the capture.
 """
 import json
-import random
 import uuid
 from decimal import Decimal
 
-__all__ = ["CASES", "FLOOR", "FLOOR_KINDS", "answer"]
+from decode_cases import Case, generated, sum_of_answers
 
 KIND = "bybit"
 FLOOR = "decode_bybit"
-BATCH = 16
-BYTES_A_CASE = 256 << 10
 FLOOR_KINDS = {"book": 0, "spot_book": 1, "trade": 2, "spot_trade": 3, "ticker": 4, "snapshot": 5}
 # symbol: middle price in ticks, decimals of the tick, decimals of the price's text, decimals of the lot.
 LINEAR = {"BTCUSDT": (651142, 1, 2, 3), "ETHUSDT": (192243, 2, 2, 2), "SOLUSDT": (7811, 2, 3, 1), "DOGEUSDT": (7053, 5, 5, 0)}
@@ -109,16 +106,7 @@ def ticker(r, i):
             f'"ts":{START_MS + 100 * i}}}')
 
 
-def generated(name, make):
-    r, frames, total = random.Random(f"bybit {name}"), [], 0
-    while total < BYTES_A_CASE or len(frames) < 2 * BATCH:
-        frames.append(make(r, len(frames)).encode())
-        total += len(frames[-1])
-    return frames[:len(frames) // BATCH * BATCH]
-
-
-# Name -> (frames, instruments); the frames of a case are of one kind, and the scanner takes all of them.
-CASES = {make.__name__: (generated(make.__name__, make), instruments(symbols)) for make, symbols in (
+CASES = {make.__name__: Case(generated(f"bybit {make.__name__}", make), instruments(symbols)) for make, symbols in (
     (book, LINEAR), (spot_book, SPOT), (trade, LINEAR), (spot_trade, SPOT), (ticker, LINEAR), (snapshot, LINEAR))}
 
 
@@ -138,3 +126,6 @@ def answer(name, frame):
         keys = ("bid1Price", "bid1Size", "ask1Price", "ask1Size", "lastPrice", "markPrice", "indexPrice")
         return (message["ts"], *(e8(data.get(key, "0")) for key in keys)), []
     return (message["ts"], data["u"]), [(e8(p), e8(q)) for side in ("b", "a") for p, q in data[side]]
+
+
+floor_checksum = sum_of_answers(answer)

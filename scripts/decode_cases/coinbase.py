@@ -1,37 +1,23 @@
 """Coinbase messages to time the decoder on: generated, in the exact text of the recorded feeds (Advanced Trade 2026, Exchange
 2021), numbers drawn anew for each message so that no branch can be learnt. At most 256 KiB a case (they stay in the L2 cache),
 but for the opening snapshot, which is as large as the recorded one.
-
-CASES: {name: Case}.  FLOOR: the program in scripts/floors that reads the same text.  FLOOR_KINDS: its number of each case.
-`floor_checksum` is what that program must print for a case, from the text by Python's own means.
 """
 import json
 import random
 import uuid
 from decimal import Decimal
-from typing import NamedTuple
+
+from decode_cases import BATCH, BYTES_A_CASE, MASK, Case
 
 KIND = "coinbase"
 FLOOR = "decode_coinbase"
 FLOOR_KINDS = {"l2update": 0, "match": 1, "exchangeTicker": 2, "l2_data": 3, "market_trades": 4, "ticker": 5, "l2_snapshot": 3}
-BYTES_A_CASE = 256 << 10
-BATCH = 16
 SNAPSHOT_LEVELS = 46_000
 MAX_FRAME_BYTES = 16 << 20
-MASK = (1 << 64) - 1
 # symbol: middle price, decimals of its tick, of its lot.
 SYMBOLS = {"BTC-USD": (65083.66, 2, 8), "ETH-USD": (1919.41, 2, 8), "SKL-USD": (0.7912, 4, 1), "DASH-BTC": (0.00552, 8, 8),
            "YFI-BTC": (0.81265, 5, 6)}
 INSTRUMENTS = [(name, f"{10 ** -tick:.{tick}f}", f"{10 ** -lot:.{lot}f}") for name, (_, tick, lot) in SYMBOLS.items()]
-
-
-class Case(NamedTuple):
-    """Messages of one kind. batch : how many are timed at a time."""
-    frames: list
-    instruments: list
-    kind: str = KIND
-    batch: int = BATCH
-    max_frame_bytes: int = MAX_FRAME_BYTES
 
 
 def plain(text):
@@ -137,9 +123,9 @@ def generated(seed=11):
         while total < BYTES_A_CASE:
             frames.append(make(r, len(frames), r.choice(list(SYMBOLS))).encode())
             total += len(frames[-1])
-        cases[name] = Case(frames[:len(frames) // BATCH * BATCH], INSTRUMENTS)
+        cases[name] = Case(frames[:len(frames) // BATCH * BATCH], INSTRUMENTS, BATCH, MAX_FRAME_BYTES)
     r = random.Random(f"l2_snapshot{seed}")
-    cases["l2_snapshot"] = Case([l2_snapshot(r, i, "BTC-USD").encode() for i in range(2)], INSTRUMENTS, batch=1)
+    cases["l2_snapshot"] = Case([l2_snapshot(r, i, "BTC-USD").encode() for i in range(2)], INSTRUMENTS, 1, MAX_FRAME_BYTES)
     return cases
 
 

@@ -2,38 +2,23 @@
 
 Workload: generated messages of four instruments in turn by chance, in the text of the recorded captures; numbers are drawn
 anew for each message, so that no branch can be learnt from the text. v2 books are subscribed ten levels deep, v1's a thousand.
-The times of a case's messages are a millisecond apart, as a busy feed's are. At most 256 KiB a case.
-
-CASES: {name: Case}.  FLOOR: the program in scripts/floors that reads the same text.  FLOOR_KINDS: its number of each case.
-`floor_checksum` is what that program must print for a case, from the text by Python's own means.
+The times of a case's messages are a millisecond apart, as a busy feed's are.
 """
 import json
-import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+
+from decode_cases import Case, generated, sum_of_answers
 
 KIND = "kraken"
 FLOOR = "decode_kraken"
-BATCH = 16
-BYTES_A_CASE = 256 << 10
 # symbol: middle price, decimals of its tick, decimals of its text in v1.
 SYMBOLS = {"BTC/USD": (64525.3, 1, 5), "ETH/USD": (3321.41, 2, 5), "SOL/EUR": (153.07, 2, 6), "XRP/USD": (0.61173, 5, 5)}
 INSTRUMENTS = [(name, f"{10 ** -decimals:.{decimals}f}", "0.00000001") for name, (_, decimals, _) in SYMBOLS.items()]
 CHANNEL_IDS = {name: 464 + 528 * i for i, name in enumerate(SYMBOLS)}
-MASK = (1 << 64) - 1
 START = datetime(2026, 7, 19, 17, 54, 39, 768901, UTC)
 FLOOR_KINDS = {"book": 0, "trade": 1, "ticker": 2, "snapshot": 3, "v1_book": 4, "v1_trade": 5, "v1_ticker": 6, "v1_spread": 7,
                "v1_snapshot": 8}
-
-
-class Case(NamedTuple):
-    """Messages of one kind, all of which the scanner takes. batch : how many are timed at a time."""
-    frames: list
-    instruments: list
-    kind: str = KIND
-    batch: int = BATCH
-    max_frame_bytes: int = 4 << 20
 
 
 def _qty(r):
@@ -134,15 +119,7 @@ def _v1_spread(r, i):
             f'"{_qty(r)}"],"spread","{n.symbol}"]')
 
 
-def _generated(name, make):
-    r, frames, total = random.Random(f"kraken {name}"), [], 0
-    while total < BYTES_A_CASE or len(frames) < 2 * BATCH:
-        frames.append(make(r, len(frames)).encode())
-        total += len(frames[-1])
-    return frames[:len(frames) // BATCH * BATCH]
-
-
-CASES = {name: Case(_generated(name, make), INSTRUMENTS) for name, make in (
+CASES = {name: Case(generated(f"kraken {name}", make), INSTRUMENTS) for name, make in (
     ("book", _book), ("trade", _trade), ("ticker", _ticker), ("snapshot", _snapshot), ("v1_book", _v1_book),
     ("v1_trade", _v1_trade), ("v1_ticker", _v1_ticker), ("v1_spread", _v1_spread), ("v1_snapshot", _v1_snapshot))}
 
@@ -157,15 +134,6 @@ def _clock(text):
 
 def _us(text):
     return int(text.replace(".", ""))
-
-
-def floor_checksum(name, frames):
-    """The sum that the floor makes of a case's numbers."""
-    total = 0
-    for frame in frames:
-        values, levels = answer(name, frame)
-        total += sum((2 * i + 1) * value for i, value in enumerate(values)) + sum(price + 3 * qty for price, qty in levels)
-    return total & MASK
 
 
 def answer(name, frame):
@@ -191,3 +159,6 @@ def answer(name, frame):
         return (_clock(item["timestamp"]), _e8(item["bid"]), _e8(item["bid_qty"]), _e8(item["ask"]), _e8(item["ask_qty"])), []
     return ((_clock(item["timestamp"]), item["checksum"]),
             [(_e8(level["price"]), _e8(level["qty"])) for side in ("bids", "asks") for level in item[side]])
+
+
+floor_checksum = sum_of_answers(answer)

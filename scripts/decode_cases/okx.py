@@ -5,15 +5,12 @@ in that of the documentation); numbers are drawn anew for each message, so that 
 levels an update has, and how many digits a quantity, follows the captures.
 """
 import json
-import random
 from decimal import Decimal
 
-__all__ = ["CASES", "FLOOR", "FLOOR_KINDS", "answer"]
+from decode_cases import Case, generated, sum_of_answers
 
 KIND = "okx"
 FLOOR = "decode_okx"
-BATCH = 16
-BYTES_A_CASE = 256 << 10
 FLOOR_KINDS = {"book": 0, "numbered_book": 1, "bbo": 2, "trade": 3, "ticker": 4, "snapshot": 5}
 # symbol: middle price in ticks, decimals of the tick, decimals of the lot.
 SYMBOLS = {"BTC-USDT": (302435, 1, 8), "BTC-USDT-SWAP": (302420, 1, 2), "UNI-USD-SWAP": (5123, 3, 0), "DHT-USDT": (759, 3, 6)}
@@ -98,16 +95,7 @@ def ticker(r, i):
         f'"volCcy24h":"{plain(r.uniform(1e3, 1e7), 4)}","vol24h":"{r.randrange(10 ** 7)}","ts":"{START_MS + i}"'))
 
 
-def generated(name, make):
-    r, frames, total = random.Random(f"okx {name}"), [], 0
-    while total < BYTES_A_CASE or len(frames) < 2 * BATCH:
-        frames.append(make(r, len(frames)).encode())
-        total += len(frames[-1])
-    return frames[:len(frames) // BATCH * BATCH]
-
-
-# Name -> (frames, instruments); the frames of a case are of one kind, and the scanner takes all of them.
-CASES = {make.__name__: (generated(make.__name__, make), INSTRUMENTS)
+CASES = {make.__name__: Case(generated(f"okx {make.__name__}", make), INSTRUMENTS)
          for make in (book, numbered_book, bbo, trade, ticker, snapshot)}
 
 
@@ -124,3 +112,6 @@ def answer(name, frame):
         return (*(e8(data[key]) for key in ("askPx", "askSz", "bidPx", "bidSz")), int(data["ts"])), []
     return ((int(data["ts"]), data.get("checksum", 0), data.get("seqId", 0), data.get("prevSeqId", 0)),
             [(e8(row[0]), e8(row[1])) for side in ("asks", "bids") for row in data[side]])
+
+
+floor_checksum = sum_of_answers(answer)

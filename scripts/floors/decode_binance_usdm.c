@@ -1,188 +1,63 @@
-/* Floor of the decoder for USD-M futures: the least that hand-written C needs to turn a message of known text into int64.
-   Fixed key order, literals compared, AVX2 or SSE to find closing quotes, numbers of known decimals by one shuffle each. No
-   symbol lookup, no grid, no names checked, no end of the frame, no records, no fallback: text that is not exactly as expected
-   is counted as a failure.
+/* Floor of the decoder for USD-M futures (decode_floor.h says what a floor is): kinds as in scripts/decode_cases/binance_usdm.py.
 
-   Build: cc -O3 -march=<the build's> decode_binance_usdm.c -o decode      Run: ./decode FRAMES ROUNDS
-   FRAMES holds, for each frame: uint32 kind, uint32 size, bytes; kinds one after the other.
-   Prints one line a kind: kind n p50 p99 p999 max checksum, in cycles of a batch of 16 messages. */
-#include <immintrin.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <x86intrin.h>
+   Build: cc -O3 -march=<the build's> decode_binance_usdm.c -o decode      Run: ./decode FRAMES ROUNDS */
+#include "decode_floor.h"
 
-enum { BATCH = 16 };
 enum { AGG_TRADE, BOOK_TICKER, TRADE, DEPTH };
-/* Of the generated messages: decimals of a price and of a quantity. */
-enum { PRICE_DECIMALS = 2, QTY_DECIMALS = 3 };
-typedef struct { int64_t v[8]; int levels; int64_t level[2048]; } Out;
+static const uint16_t price_values[] = {1 << 1, 1 << 1 | 1 << 3, 1 << 1, 0};
+static const uint16_t qty_values[] = {1 << 2, 1 << 2 | 1 << 4, 1 << 2, 0};
 
-#define HOT static inline __attribute__((always_inline))
-HOT uint64_t load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
-HOT uint32_t load4(const char *p) { uint32_t v; memcpy(&v, p, 4); return v; }
-HOT int same(const char *p, const char *s, size_t n) {
-  while (n >= 8) { if (load8(p) != load8(s)) return 0; p += 8, s += 8, n -= 8; }
-  if (n & 4) { if (load4(p) != load4(s)) return 0; p += 4, s += 4; }
-  if (n & 2) { if (p[0] != s[0] || p[1] != s[1]) return 0; p += 2, s += 2; }
-  return !(n & 1) || *p == *s;
-}
-#define LIT(s) do { if (!same(p, s, sizeof(s) - 1)) return 0; p += sizeof(s) - 1; } while (0)
+#define BOOL(to) do { int is_false = *p == 'f'; bad |= load4(p + is_false) != load4(is_false ? "alse" : "true"); \
+    *(to) = !is_false; p += 4 + is_false; } while (0)
 
-HOT unsigned quotes(const char *p) {
-#ifdef __AVX2__
-  return _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)p), _mm256_set1_epi8('"')));
-#else
-  __m128i q = _mm_set1_epi8('"');
-  return _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), q)) |
-         (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(p + 16)), q)) << 16;
-#endif
-}
-/* A bit above the text makes the search end. */
-HOT int first(unsigned mask) { return __builtin_ctz(mask | 1u << 31); }
-HOT const char *skip(const char *p) { return p + first(quotes(p)); }
-
-/* 16 digit values, most significant first, to their number. */
-HOT uint64_t number16(__m128i d) {
-  d = _mm_maddubs_epi16(d, _mm_set1_epi16(0x010A));
-  d = _mm_madd_epi16(d, _mm_set1_epi32(0x00010064));
-  d = _mm_packus_epi32(d, d);
-  d = _mm_madd_epi16(d, _mm_set1_epi32(0x00012710));
-  uint64_t halves = _mm_cvtsi128_si64(d);
-  return (uint32_t)halves * 100000000ull + (halves >> 32);
-}
-static int8_t shift_in[32], drop_point[2][17][16];
-static void tables(void) {
-  static const int decimals[2] = {PRICE_DECIMALS, QTY_DECIMALS};
-  for (int i = 0; i < 32; i++) shift_in[i] = i < 16 ? -1 : i - 16;
-  for (int w = 0; w < 2; w++)
-    for (int n = 0; n < 17; n++)
-      for (int k = 0; k < 16; k++) {
-        int from = k < decimals[w] ? n - 1 - k : n - 2 - k;
-        drop_point[w][n][15 - k] = from < 0 ? -1 : from;
-      }
-}
-HOT const char *whole(const char *p, int64_t *out) {
-  __m128i v = _mm_add_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8(-'0'));
-  int n = __builtin_ctz(~_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(v, _mm_set1_epi8(9)), _mm_set1_epi8(9))));
-  *out = number16(_mm_shuffle_epi8(v, _mm_loadu_si128((const __m128i *)(shift_in + n))));
-  return p + n;
-}
-HOT const char *decimal(const char *p, int n, int which, int64_t *out, int *bad) {
-  __m128i v = _mm_add_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8(-'0'));
-  v = _mm_shuffle_epi8(v, _mm_loadu_si128((const __m128i *)drop_point[which][n & 15]));
-  /* The shuffle leaves zeroes in front; a byte over nine shows itself in its high nibble once six is added. */
-  __m128i nibbles = _mm_set1_epi8((char)0xF0);
-  *bad |= ((unsigned)n > 15u) | !_mm_testz_si128(_mm_or_si128(v, _mm_add_epi8(v, _mm_set1_epi8(6))), nibbles) |
-          (p[n - 1 - (which ? QTY_DECIMALS : PRICE_DECIMALS)] != '.');
-  *out = number16(v);
-  return p + n;
-}
-#define NUMBER(to) (p = whole(p, to))
-#define PRICE(to) (p = decimal(p, first(quotes(p)), 0, to, &bad))
-#define QTY(to) (p = decimal(p, first(quotes(p)), 1, to, &bad))
-
-HOT int side(const char **at, Out *o) {
+HOT int side(const char **at, const Instrument *item, Out *o) {
   const char *p = *at;
   int bad = 0;
   LIT("[");
   if (*p == ']') { *at = p + 1; return 1; }
   do {
     LIT("[\"");
-    unsigned m = quotes(p);
-    int a = first(m);
-    m &= m - 1;
-    int b = first(m & (m - 1));
-    decimal(p, a, 0, &o->level[2 * o->levels], &bad);
-    decimal(p + a + 3, b - a - 3, 1, &o->level[2 * o->levels + 1], &bad);
-    if (++o->levels == 1024) return 0;
-    p += b;
+    PRICE(&o->level[2 * o->levels]);
+    LIT("\",\"");
+    QTY(&o->level[2 * o->levels + 1]);
+    if (++o->levels == LEVELS_MAX) return 0;
     LIT("\"]");
   } while (*p++ == ',');
   *at = p;
   return p[-1] == ']' && !bad;
 }
 
-static __attribute__((noinline)) int scan_message(int kind, const char *p, Out *o) {
+static __attribute__((noinline)) int scan_message(int kind, const char *p, const char *end, Out *o) {
   int bad = 0;
   int64_t ignored;
-  LIT("{\"stream\":\""); p = skip(p); LIT("\",\"data\":{\"e\":\"");
+  const Instrument *item;
+  o->levels = 0;
+  LIT("{\"stream\":\""); NAME(); LIT("\",\"data\":{\"e\":\"");
   switch (kind) {
     case BOOK_TICKER:
-      LIT("bookTicker\",\"u\":"); NUMBER(&o->v[0]); LIT(",\"s\":\""); p = skip(p); LIT("\",\"b\":\""); PRICE(&o->v[1]);
+      LIT("bookTicker\",\"u\":"); NUMBER(&o->v[0]); LIT(",\"s\":\""); SYMBOL(); LIT("\",\"b\":\""); PRICE(&o->v[1]);
       LIT("\",\"B\":\""); QTY(&o->v[2]); LIT("\",\"a\":\""); PRICE(&o->v[3]); LIT("\",\"A\":\""); QTY(&o->v[4]);
       LIT("\",\"T\":"); NUMBER(&o->v[5]); LIT(",\"E\":"); NUMBER(&ignored); LIT("}}");
-      return !bad;
+      return !bad && p == end;
     case TRADE:
-      LIT("trade\",\"E\":"); NUMBER(&ignored); LIT(",\"T\":"); NUMBER(&o->v[3]); LIT(",\"s\":\""); p = skip(p);
+      LIT("trade\",\"E\":"); NUMBER(&ignored); LIT(",\"T\":"); NUMBER(&o->v[3]); LIT(",\"s\":\""); SYMBOL();
       LIT("\",\"t\":"); NUMBER(&o->v[0]); LIT(",\"p\":\""); PRICE(&o->v[1]); LIT("\",\"q\":\""); QTY(&o->v[2]);
-      LIT("\",\"X\":\"MARKET\",\"m\":"); o->v[4] = *p == 't';
-      return !bad;
+      LIT("\",\"X\":\"MARKET\",\"m\":"); BOOL(&o->v[4]); LIT("}}");
+      return !bad && p == end;
     case AGG_TRADE:
-      LIT("aggTrade\",\"E\":"); NUMBER(&ignored); LIT(",\"a\":"); NUMBER(&o->v[0]); LIT(",\"s\":\""); p = skip(p);
+      LIT("aggTrade\",\"E\":"); NUMBER(&ignored); LIT(",\"a\":"); NUMBER(&o->v[0]); LIT(",\"s\":\""); SYMBOL();
       LIT("\",\"p\":\""); PRICE(&o->v[1]); LIT("\",\"q\":\""); QTY(&o->v[2]); LIT("\",\"f\":"); NUMBER(&o->v[5]);
-      LIT(",\"l\":"); NUMBER(&o->v[6]); LIT(",\"T\":"); NUMBER(&o->v[3]); LIT(",\"m\":"); o->v[4] = *p == 't';
-      return !bad;
+      LIT(",\"l\":"); NUMBER(&o->v[6]); LIT(",\"T\":"); NUMBER(&o->v[3]); LIT(",\"m\":"); BOOL(&o->v[4]); LIT("}}");
+      return !bad && p == end;
     case DEPTH:
-      LIT("depthUpdate\",\"E\":"); NUMBER(&ignored); LIT(",\"T\":"); NUMBER(&o->v[0]); LIT(",\"s\":\""); p = skip(p);
+      LIT("depthUpdate\",\"E\":"); NUMBER(&ignored); LIT(",\"T\":"); NUMBER(&o->v[0]); LIT(",\"s\":\""); SYMBOL();
       LIT("\",\"U\":"); NUMBER(&ignored); LIT(",\"u\":"); NUMBER(&o->v[2]); LIT(",\"pu\":"); NUMBER(&o->v[1]);
       o->levels = 0; LIT(",\"b\":");
-      if (!side(&p, o)) return 0;
+      if (!side(&p, item, o)) return 0;
       LIT(",\"a\":");
-      return side(&p, o);
-  }
-  return 0;
-}
-
-static int ascending(const void *a, const void *b) {
-  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return (x > y) - (x < y);
-}
-
-int main(int argc, char **argv) {
-  FILE *f = argc == 3 ? fopen(argv[1], "rb") : NULL;
-  if (!f) { fprintf(stderr, "usage: decode FRAMES ROUNDS\n"); return 2; }
-  int rounds = atoi(argv[2]);
-  fseek(f, 0, SEEK_END);
-  long size = ftell(f);
-  rewind(f);
-  char *data = calloc(1, size + 64);
-  const char **frames = malloc((size / 8 + 1) * sizeof *frames);
-  if (fread(data, 1, size, f) != (size_t)size) return 1;
-  tables();
-  static Out o;
-  for (long i = 0; i < size;) {
-    uint32_t kind, bytes, other;
-    memcpy(&kind, data + i, 4);
-    long n = 0;
-    for (; i < size; i += 8 + bytes) {
-      memcpy(&other, data + i, 4);
-      if (other != kind) break;
-      memcpy(&bytes, data + i + 4, 4);
-      frames[n++] = data + i + 8;
-    }
-    uint64_t checksum = 0;
-    for (long k = 0; k < n; k++) {
-      memset(&o, 0, sizeof o);
-      if (!scan_message(kind, frames[k], &o)) { fprintf(stderr, "kind %u, frame %ld: expected the known text\n", kind, k); return 1; }
-      for (int j = 0; j < 8; j++) checksum += (2 * j + 1) * o.v[j];
-      for (int j = 0; j < o.levels; j++) checksum += o.level[2 * j] + 3 * o.level[2 * j + 1];
-    }
-    long groups = n / BATCH, total = groups * rounds, at = 0;
-    uint64_t *cycles = malloc((total + 1) * sizeof *cycles);
-    int ok = 1;
-    for (int r = 0; r < rounds; r++)
-      for (long g = 0; g < groups; g++) {
-        uint64_t start = __rdtsc();
-        for (int k = 0; k < BATCH; k++) ok &= scan_message(kind, frames[g * BATCH + k], &o);
-        cycles[at++] = __rdtsc() - start;
-      }
-    if (!ok || !total) return 1;
-    qsort(cycles, total, sizeof *cycles, ascending);
-    printf("%u %ld %lu %lu %lu %lu %lu\n", kind, total, cycles[total / 2], cycles[total * 99 / 100],
-           cycles[total * 999 / 1000], cycles[total - 1], checksum);
-    free(cycles);
+      if (!side(&p, item, o)) return 0;
+      LIT("}}");
+      return !bad && p == end;
   }
   return 0;
 }

@@ -50,7 +50,9 @@ from tickpath.venues.binance_sbe_decode cimport binance_sbe_decode, is_sbe
 from tickpath.venues.binance_scan cimport (
     message_start, scan_agg_trade, scan_book_ticker, scan_depth_update, scan_snapshot, scan_trade,
 )
-from tickpath.venues.binance_scan_futures cimport scan_futures
+from tickpath.venues.binance_scan_futures cimport (
+    scan_futures_agg_trade, scan_futures_book_ticker, scan_futures_depth_update, scan_futures_snapshot, scan_futures_trade,
+)
 from tickpath.venues.binance_scan_report cimport scan_exec_report
 from tickpath.venues.binance_state cimport BASE32_BAD, ExecName
 from tickpath.venues.json_tape cimport json_tape_free, json_tape_new
@@ -107,27 +109,6 @@ cdef void binance_decoder_free(void* self) noexcept nogil:
         free(d)
 
 
-cdef inline int scan_spot(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
-    cdef const char* end = frame.data + frame.size
-    cdef long close_bytes = 0
-    cdef const char* p = message_start(frame, end, &close_bytes)
-    if p == NULL:
-        return 0
-    if AT(p, "u\":"):
-        return scan_book_ticker(d, p + LEN("u\":"), end, close_bytes, frame, batch)
-    if AT(p, "e\":\"trade\",\"E\":"):
-        return scan_trade(d, p + LEN("e\":\"trade\",\"E\":"), end, close_bytes, frame, batch)
-    if AT(p, "e\":\"depthUpdate\",\"E\":"):
-        return scan_depth_update(d, p + LEN("e\":\"depthUpdate\",\"E\":"), end, close_bytes, frame, batch)
-    if AT(p, "e\":\"aggTrade\",\"E\":"):
-        return scan_agg_trade(d, p + LEN("e\":\"aggTrade\",\"E\":"), end, close_bytes, frame, batch)
-    if AT(p, "e\":\"executionReport\",\"E\":"):
-        return scan_exec_report(d, p + LEN("e\":\"executionReport\",\"E\":"), end, close_bytes, frame, batch)
-    if AT(p, "lastUpdateId\":"):
-        return scan_snapshot(d, p + LEN("lastUpdateId\":"), end, close_bytes, frame, batch)
-    return 0
-
-
 # A binary frame, or text that the scanner leaves: what it had written before it gave up does not count.
 cdef int decode_otherwise(BinanceDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     cdef int status
@@ -141,26 +122,139 @@ cdef int decode_otherwise(BinanceDecoder* d, const FrameView* frame, DecodeBatch
     return status
 
 
+cdef int too_large(DecodeBatch* batch) noexcept nogil:
+    batch_clear(batch)
+    return STATUS_TOO_LARGE
+
+
+# ---- each message in a function of its own, which is jumped to and leaves what the scanner refuses to the general way itself: so
+# no message pays for registers that only another needs.
+
+cdef int book_ticker(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                     DecodeBatch* batch) noexcept nogil:
+    if likely(scan_book_ticker(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int trade(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+               DecodeBatch* batch) noexcept nogil:
+    if likely(scan_trade(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int agg_trade(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                   DecodeBatch* batch) noexcept nogil:
+    if likely(scan_agg_trade(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int depth_update(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                      DecodeBatch* batch) noexcept nogil:
+    if likely(scan_depth_update(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int exec_report(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                     DecodeBatch* batch) noexcept nogil:
+    if likely(scan_exec_report(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int snapshot(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                  DecodeBatch* batch) noexcept nogil:
+    if likely(scan_snapshot(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int futures_book_ticker(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                             DecodeBatch* batch) noexcept nogil:
+    if likely(scan_futures_book_ticker(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int futures_trade(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                       DecodeBatch* batch) noexcept nogil:
+    if likely(scan_futures_trade(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int futures_agg_trade(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                           DecodeBatch* batch) noexcept nogil:
+    if likely(scan_futures_agg_trade(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int futures_depth_update(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                              DecodeBatch* batch) noexcept nogil:
+    if likely(scan_futures_depth_update(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
+cdef int futures_snapshot(BinanceDecoder* d, const char* p, const char* end, long close_bytes, const FrameView* frame,
+                          DecodeBatch* batch) noexcept nogil:
+    if likely(scan_futures_snapshot(d, p, end, close_bytes, frame, batch) == STATUS_OK):
+        return STATUS_OK
+    return decode_otherwise(d, frame, batch)
+
+
 cdef int binance_decode(void* self, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     cdef BinanceDecoder* d = <BinanceDecoder*>self
-    batch_clear(batch)
+    cdef const char* end = frame.data + frame.size
+    cdef long close_bytes = 0
+    cdef const char* p
     if unlikely(frame.size > d.max_frame_bytes):
-        return STATUS_TOO_LARGE
-    if likely(d.use_scanner):
-        batch.by_scanner = 1
-        if likely(scan_spot(d, frame, batch) == STATUS_OK):
-            return STATUS_OK
+        return too_large(batch)
+    if unlikely(not d.use_scanner):
+        return decode_otherwise(d, frame, batch)
+    p = message_start(frame, end, &close_bytes)
+    if likely(p != NULL):
+        if AT(p, "u\":"):
+            return book_ticker(d, p + LEN("u\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"trade\",\"E\":"):
+            return trade(d, p + LEN("e\":\"trade\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"depthUpdate\",\"E\":"):
+            return depth_update(d, p + LEN("e\":\"depthUpdate\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"aggTrade\",\"E\":"):
+            return agg_trade(d, p + LEN("e\":\"aggTrade\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"executionReport\",\"E\":"):
+            return exec_report(d, p + LEN("e\":\"executionReport\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "lastUpdateId\":"):
+            return snapshot(d, p + LEN("lastUpdateId\":"), end, close_bytes, frame, batch)
     return decode_otherwise(d, frame, batch)
 
 
 # The same for futures, in a function of its own, so that neither market's messages pay for the other's.
 cdef int binance_futures_decode(void* self, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     cdef BinanceDecoder* d = <BinanceDecoder*>self
-    batch_clear(batch)
+    cdef const char* end = frame.data + frame.size
+    cdef long close_bytes = 0
+    cdef const char* p
     if unlikely(frame.size > d.max_frame_bytes):
-        return STATUS_TOO_LARGE
-    if likely(d.use_scanner):
-        batch.by_scanner = 1
-        if likely(scan_futures(d, frame, batch) == STATUS_OK):
-            return STATUS_OK
+        return too_large(batch)
+    if unlikely(not d.use_scanner):
+        return decode_otherwise(d, frame, batch)
+    p = message_start(frame, end, &close_bytes)
+    if likely(p != NULL):
+        if AT(p, "e\":\"bookTicker\",\"u\":"):
+            return futures_book_ticker(d, p + LEN("e\":\"bookTicker\",\"u\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"trade\",\"E\":"):
+            return futures_trade(d, p + LEN("e\":\"trade\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"depthUpdate\",\"E\":"):
+            return futures_depth_update(d, p + LEN("e\":\"depthUpdate\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "e\":\"aggTrade\",\"E\":"):
+            return futures_agg_trade(d, p + LEN("e\":\"aggTrade\",\"E\":"), end, close_bytes, frame, batch)
+        if AT(p, "u\":"):                             # COIN-M
+            return futures_book_ticker(d, p + LEN("u\":"), end, close_bytes, frame, batch)
+        if close_bytes == 1 and AT(p, "lastUpdateId\":"):
+            return futures_snapshot(d, p + LEN("lastUpdateId\":"), end, close_bytes, frame, batch)
     return decode_otherwise(d, frame, batch)

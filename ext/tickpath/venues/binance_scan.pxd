@@ -14,11 +14,12 @@ from tickpath.types cimport (
     BookDelta, QuoteEvent, Slot, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.batch cimport (
-    MESSAGE_BOOK_DELTA, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE, DecodeBatch, FrameView, batch_close_book, slot_open,
+    MESSAGE_BOOK_DELTA, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE, DecodeBatch, FrameView, batch_clear, batch_close_book,
+    slot_open,
 )
-from tickpath.venues.binance_state cimport LEVELS_MAX, BinanceDecoder, binance_time_ns
+from tickpath.venues.binance_state cimport LEVELS_MAX, BinanceDecoder
 from tickpath.venues.scan cimport (
-    AT, LEN, name_end, scan_bool, scan_decimal_general, scan_decimal_or, scan_symbol, scan_uint,
+    AT, LEN, batch_of_one, name_end, scan_bool, scan_decimal_general, scan_decimal_or, scan_epoch, scan_symbol, scan_uint,
 )
 
 # Less than any message the scanner knows; what is shorter has no byte to look at in front of its end.
@@ -38,7 +39,23 @@ cdef extern from *:
       _mm_storeu_si128((__m128i *)words, _mm_xor_si128(out, _mm_and_si128(lower, _mm_set1_epi8(0x20))));
       return n;
     }
+    static __attribute__((noinline)) const char *tp_other_ignored(const char *p) {
+      int unused;
+      if (!TP_AT(p, ",\\"M\\":")) return NULL;
+      p += TP_LEN(",\\"M\\":");
+      return tp_scan_bool(&p, &unused) ? p : NULL;
+    }
+    TP_INLINE bool tp_skip_ignored(const char **p) {
+      const char *s = *p;
+      if (TP_LIKELY(TP_AT(s, ",\\"M\\":true"))) {
+        *p = s + TP_LEN(",\\"M\\":true");
+        return true;
+      }
+      return (*p = tp_other_ignored(s)) != NULL;
+    }
     """
+    # The field "M", which says nothing: it has always been true.
+    bint skip_ignored "tp_skip_ignored"(const char** p) noexcept nogil
     long stream_symbol "tp_stream_symbol"(const char* p, const char* stop, uint64_t* words) noexcept nogil
 
 
@@ -99,21 +116,19 @@ cdef inline int scan_book_ticker(BinanceDecoder* d, const char* p, const char* e
     if (q.bid_price_ticks <= 0 or q.ask_price_ticks <= 0 or q.bid_qty_lots < 0 or q.ask_qty_lots < 0):
         return 0                                       # an empty side or nonsense: the general way tells which
     slot_open(batch.slots, EV_QUOTE, d.venue, item.instrument, frame.ts_recv_ns, TS_NONE, 0)
-    batch.count = 1
-    batch.kind = MESSAGE_QUOTE
-    batch.instrument = item.instrument
-    batch.last_update_id = update_id
+    batch_of_one(batch, MESSAGE_QUOTE, item.instrument, TS_NONE, update_id)
     return STATUS_OK
 
 
 cdef inline int scan_trade(BinanceDecoder* d, const char* p, const char* end, long close_bytes,
                            const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     # p stands behind {"e":"trade","E":
-    cdef uint64_t event_time = 0, trade_id = 0, trade_time = 0
+    cdef uint64_t trade_id = 0
+    cdef int64_t ts_event_ns = 0, ts_venue_ns = 0
     cdef const Instrument* item
     cdef TradeEvent* t = <TradeEvent*>batch.slots
-    cdef int sell_aggressor = 0, unused = 0
-    if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
+    cdef int sell_aggressor = 0
+    if not scan_epoch(&p, &ts_event_ns) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
     item = scan_symbol(d.instruments, d.venue_slot, &p, end)
@@ -129,36 +144,31 @@ cdef inline int scan_trade(BinanceDecoder* d, const char* p, const char* end, lo
     if not scan_decimal_or(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"T\":"):
         return 0
     p += LEN("\",\"T\":")
-    if not scan_uint(&p, &trade_time) or not AT(p, ",\"m\":"):
+    if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"m\":"):
         return 0
     p += LEN(",\"m\":")
-    if not scan_bool(&p, &sell_aggressor) or not AT(p, ",\"M\":"):
+    if not scan_bool(&p, &sell_aggressor) or not skip_ignored(&p) or not closes(p, end, close_bytes):
         return 0
-    p += LEN(",\"M\":")
-    if not scan_bool(&p, &unused) or not closes(p, end, close_bytes):
+    if t.price_ticks <= 0 or t.qty_lots <= 0:
         return 0
-    batch.ts_venue_ns = binance_time_ns(trade_time)
-    if t.price_ticks <= 0 or t.qty_lots <= 0 or batch.ts_venue_ns == TS_NONE or binance_time_ns(event_time) == TS_NONE:
-        return 0
-    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
+    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, ts_venue_ns,
               TRADE_SELL_AGGRESSOR * sell_aggressor)
     t.trade_id = trade_id
     t.trade_count = 1
     t.reserved = 0
-    batch.count = 1
-    batch.kind = MESSAGE_TRADE
-    batch.instrument = item.instrument
+    batch_of_one(batch, MESSAGE_TRADE, item.instrument, ts_venue_ns, 0)
     return STATUS_OK
 
 
 cdef inline int scan_agg_trade(BinanceDecoder* d, const char* p, const char* end, long close_bytes,
                                const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     # p stands behind {"e":"aggTrade","E":
-    cdef uint64_t event_time = 0, trade_id = 0, first_id = 0, last_id = 0, trade_time = 0
+    cdef uint64_t trade_id = 0, first_id = 0, last_id = 0
+    cdef int64_t ts_event_ns = 0, ts_venue_ns = 0
     cdef const Instrument* item
     cdef TradeEvent* t = <TradeEvent*>batch.slots
-    cdef int sell_aggressor = 0, unused = 0
-    if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
+    cdef int sell_aggressor = 0
+    if not scan_epoch(&p, &ts_event_ns) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
     item = scan_symbol(d.instruments, d.venue_slot, &p, end)
@@ -180,26 +190,19 @@ cdef inline int scan_agg_trade(BinanceDecoder* d, const char* p, const char* end
     if not scan_uint(&p, &last_id) or not AT(p, ",\"T\":"):
         return 0
     p += LEN(",\"T\":")
-    if not scan_uint(&p, &trade_time) or not AT(p, ",\"m\":"):
+    if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"m\":"):
         return 0
     p += LEN(",\"m\":")
-    if not scan_bool(&p, &sell_aggressor) or not AT(p, ",\"M\":"):
+    if not scan_bool(&p, &sell_aggressor) or not skip_ignored(&p) or not closes(p, end, close_bytes):
         return 0
-    p += LEN(",\"M\":")
-    if not scan_bool(&p, &unused) or not closes(p, end, close_bytes):
+    if t.price_ticks <= 0 or t.qty_lots <= 0 or last_id < first_id or last_id - first_id > 0x7FFFFFFF:
         return 0
-    batch.ts_venue_ns = binance_time_ns(trade_time)
-    if (t.price_ticks <= 0 or t.qty_lots <= 0 or last_id < first_id or last_id - first_id > 0x7FFFFFFF
-            or batch.ts_venue_ns == TS_NONE or binance_time_ns(event_time) == TS_NONE):
-        return 0
-    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns,
+    slot_open(batch.slots, EV_TRADE, d.venue, item.instrument, frame.ts_recv_ns, ts_venue_ns,
               TRADE_AGGREGATE | TRADE_SELL_AGGRESSOR * sell_aggressor)
     t.trade_id = trade_id
     t.trade_count = <uint32_t>(last_id - first_id + 1)
     t.reserved = 0
-    batch.count = 1
-    batch.kind = MESSAGE_TRADE
-    batch.instrument = item.instrument
+    batch_of_one(batch, MESSAGE_TRADE, item.instrument, ts_venue_ns, 0)
     return STATUS_OK
 
 
@@ -260,9 +263,10 @@ cdef inline const char* scan_levels(BinanceDecoder* d, const char* p, const Inst
 cdef inline int scan_depth_update(BinanceDecoder* d, const char* p, const char* end, long close_bytes,
                                   const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     # p stands behind {"e":"depthUpdate","E":
-    cdef uint64_t event_time = 0, first_id = 0, last_id = 0
+    cdef uint64_t first_id = 0, last_id = 0
+    cdef int64_t ts_venue_ns = 0
     cdef const Instrument* item
-    if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
+    if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
     item = scan_symbol(d.instruments, d.venue_slot, &p, end)
@@ -275,16 +279,18 @@ cdef inline int scan_depth_update(BinanceDecoder* d, const char* p, const char* 
     if not scan_uint(&p, &last_id) or not AT(p, ",\"b\":"):
         return 0
     p += LEN(",\"b\":")
-    batch.ts_venue_ns = binance_time_ns(event_time)
-    if batch.ts_venue_ns == TS_NONE or last_id < first_id:
+    if last_id < first_id:
         return 0
-    p = scan_levels(d, p, item, 0, frame.ts_recv_ns, batch.ts_venue_ns, first_id, last_id, batch)
+    batch_clear(batch)
+    batch.ts_venue_ns = ts_venue_ns
+    p = scan_levels(d, p, item, 0, frame.ts_recv_ns, ts_venue_ns, first_id, last_id, batch)
     if p == NULL or not AT(p, ",\"a\":"):
         return 0
     p += LEN(",\"a\":")
-    p = scan_levels(d, p, item, DELTA_ASK, frame.ts_recv_ns, batch.ts_venue_ns, first_id, last_id, batch)
+    p = scan_levels(d, p, item, DELTA_ASK, frame.ts_recv_ns, ts_venue_ns, first_id, last_id, batch)
     if p == NULL or not closes(p, end, close_bytes):
         return 0
+    batch.by_scanner = 1
     batch.kind = MESSAGE_BOOK_DELTA
     batch.instrument = item.instrument
     batch_close_book(batch, 0, d.venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, 0, first_id, last_id)
@@ -325,6 +331,7 @@ cdef inline int scan_snapshot(BinanceDecoder* d, const char* p, const char* end,
     item = snapshot_instrument(d, frame)
     if item == NULL:
         return 0
+    batch_clear(batch)
     p = scan_levels(d, p, item, DELTA_SNAPSHOT, frame.ts_recv_ns, TS_NONE, last_id, last_id, batch)
     if p == NULL or not AT(p, ",\"asks\":"):
         return 0
@@ -332,6 +339,7 @@ cdef inline int scan_snapshot(BinanceDecoder* d, const char* p, const char* end,
     p = scan_levels(d, p, item, DELTA_SNAPSHOT | DELTA_ASK, frame.ts_recv_ns, TS_NONE, last_id, last_id, batch)
     if p == NULL or not closes(p, end, close_bytes):
         return 0
+    batch.by_scanner = 1
     batch.kind = MESSAGE_SNAPSHOT
     batch.instrument = item.instrument
     batch_close_book(batch, 0, d.venue, item.instrument, frame.ts_recv_ns, TS_NONE, DELTA_SNAPSHOT, last_id, last_id)

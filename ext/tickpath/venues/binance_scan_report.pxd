@@ -1,16 +1,16 @@
 # The scanner's part for executionReport: exact text, exact key order; 0 on any surprise. Hot; C++ only.
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from tickpath.decimal cimport load_u64
 from tickpath.market.instruments cimport Instrument
 from tickpath.types cimport (
-    EXEC_TRADE, LIQUIDITY_MAKER, SIDE_BUY, SIDE_SELL, STATUS_OK, TS_NONE, ExecReport, likely,
+    EXEC_TRADE, LIQUIDITY_MAKER, SIDE_BUY, SIDE_SELL, STATUS_OK, ExecReport, likely,
 )
-from tickpath.venues.batch cimport DecodeBatch, FrameView
+from tickpath.venues.batch cimport DecodeBatch, FrameView, batch_clear
 from tickpath.venues.binance_scan cimport closes
-from tickpath.venues.binance_state cimport BinanceDecoder, ExecName, binance_time_ns, own_ordinal, report_close
+from tickpath.venues.binance_state cimport BinanceDecoder, ExecName, own_ordinal, report_close
 from tickpath.venues.scan cimport (
-    AT, LEN, name_end, scan_bool, scan_decimal_general, scan_decimal_or, scan_int, scan_symbol, scan_uint, skip_name,
+    AT, LEN, name_end, scan_bool, scan_decimal_general, scan_decimal_or, scan_epoch, scan_int, scan_symbol, scan_uint, skip_name,
 )
 
 cdef extern from *:
@@ -77,11 +77,12 @@ cdef inline int scan_exec_report(BinanceDecoder* d, const char* p, const char* e
     cdef const char* own
     cdef const char* original
     cdef long own_bytes, original_bytes
-    cdef uint64_t event_time = 0, trade_time = 0, trade_id = 0, value = 0
+    cdef uint64_t trade_id = 0, value = 0
+    cdef int64_t ts_event_ns = 0, ts_venue_ns = 0
     cdef uint64_t seen = REPORT_KEYS
     cdef int negative = 0
     cdef int is_buy = 0, is_maker = 0, unused = 0
-    if not scan_uint(&p, &event_time) or not AT(p, ",\"s\":\""):
+    if not scan_epoch(&p, &ts_event_ns) or not AT(p, ",\"s\":\""):
         return 0
     p += LEN(",\"s\":\"")
     item = scan_symbol(d.instruments, d.venue_slot, &p, end)
@@ -175,7 +176,7 @@ cdef inline int scan_exec_report(BinanceDecoder* d, const char* p, const char* e
             p += LEN("null,\"T\":")
         else:
             return 0
-    if not scan_uint(&p, &trade_time) or not AT(p, ",\"t\":"):
+    if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"t\":"):
         return 0
     p += LEN(",\"t\":")
     if not scan_int(&p, &trade_id, &negative):
@@ -232,9 +233,10 @@ cdef inline int scan_exec_report(BinanceDecoder* d, const char* p, const char* e
             return 0
     if not closes(p, end, close_bytes):
         return 0
-    batch.ts_venue_ns = binance_time_ns(trade_time)
-    if (r.last_qty_lots < 0 or r.cum_qty_lots < 0 or r.last_price_ticks < 0 or batch.ts_venue_ns == TS_NONE
-            or negative & (name.kind == EXEC_TRADE)):
+    batch_clear(batch)
+    batch.by_scanner = 1
+    batch.ts_venue_ns = ts_venue_ns
+    if r.last_qty_lots < 0 or r.cum_qty_lots < 0 or r.last_price_ticks < 0 or negative & (name.kind == EXEC_TRADE):
         return 0
     # A cancel's own id stands in "c", the order's in "C"; any other report has the order's in "c" and "" in "C".
     if original_bytes != 0:

@@ -6,7 +6,7 @@
 # frame's last byte or just behind it, and a message that continues in the bytes behind the frame is refused (scan.pxd).
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from tickpath.decimal cimport POW10, Grid, digit_run
+from tickpath.decimal cimport POW10, digit_run
 from tickpath.market.instruments cimport Instrument, InstrumentTable
 from tickpath.types cimport (
     DELTA_ASK, DELTA_SNAPSHOT, EV_QUOTE, EV_REFERENCE, EV_TRADE, REFERENCE_FUNDING_RATE, REFERENCE_INDEX_PRICE,
@@ -18,10 +18,10 @@ from tickpath.venues.batch cimport (
     batch_close_book, slot_open,
 )
 from tickpath.venues.scan cimport (
-    AT, LEN, name_end, scan_bool, scan_decimal_general, scan_symbol, scan_uint, skip_name, venue_time_ns,
+    AT, LEN, name_end, scan_bool, scan_decimal_general, scan_epoch, scan_plain, scan_symbol, scan_uint, skip_name,
 )
 from tickpath.venues.scan_rows cimport (
-    LEVELS_MAX, plain_parts, plain_units, same_name, scan_plain_or, scan_row, scan_side_title, stamp_levels,
+    LEVELS_MAX, plain_parts, same_name, scan_row, scan_side_title, stamp_levels,
 )
 
 # Less than any message it knows.
@@ -77,8 +77,8 @@ cdef extern from *:
       for (int half = 0; half < 2; half++) {
         __m128i v = half ? _mm_or_si128(_mm_shuffle_epi8(tp_load16(p + 19), low_a), _mm_shuffle_epi8(tp_load16(p + 20), low_b))
                          : _mm_or_si128(_mm_shuffle_epi8(tp_load16(p), high_a), _mm_shuffle_epi8(tp_load16(p + 2), high_b));
-        __m128i digit = _mm_sub_epi8(v, TP_OF16(zero)), letter = _mm_sub_epi8(v, _mm_set1_epi8('a' - 10));
-        __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, TP_OF16(nine)), digit);
+        __m128i digit = _mm_sub_epi8(v, TP_OF(zero)), letter = _mm_sub_epi8(v, _mm_set1_epi8('a' - 10));
+        __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, TP_OF(nine)), digit);
         __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(_mm_max_epu8(letter, _mm_set1_epi8(10)), _mm_set1_epi8(15)), letter);
         if (_mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) != 0xFFFF) return false;
         v = _mm_maddubs_epi16(_mm_blendv_epi8(letter, digit, is_digit), _mm_set1_epi16(16 | 1 << 8));
@@ -143,8 +143,8 @@ cdef inline const char* bybit_scan_side(const char* p, const Instrument* item, D
 
 # The records of a book message whose prices and quantities stand from 0 on, bids first. u == 1: the venue's service has begun
 # anew, and the message is a snapshot whatever its type says.
-cdef inline void bybit_close_book(DecodeBatch* batch, int32_t asks, uint8_t venue, const Instrument* item,
-                                  const FrameView* frame, int64_t ts_venue_ns, int flags, uint64_t update_id) noexcept nogil:
+cdef inline void bybit_close_book(DecodeBatch* batch, int32_t asks, uint8_t venue, const Instrument* item, const FrameView* frame,
+                                  int64_t ts_venue_ns, int flags, uint64_t update_id) noexcept nogil:
     if unlikely(update_id == 1):
         flags |= DELTA_SNAPSHOT
     stamp_levels(batch, 0, asks, venue, item.instrument, frame.ts_recv_ns, ts_venue_ns, flags, update_id, update_id)
@@ -160,8 +160,8 @@ cdef inline int bybit_scan_book(const InstrumentTable* instruments, uint8_t venu
                                 const char* end, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
     # p stands behind "topic":"orderbook. ; what the topic names is the instrument, or the general way decides
     cdef const Instrument* item
-    cdef uint64_t ts = 0, update_id = 0, unused = 0
-    cdef int64_t ts_venue_ns
+    cdef uint64_t update_id = 0, unused = 0
+    cdef int64_t ts_venue_ns = 0
     cdef int32_t asks
     cdef int flags = 0
     if not scan_uint(&p, &unused) or p[0] != 46:
@@ -172,12 +172,12 @@ cdef inline int bybit_scan_book(const InstrumentTable* instruments, uint8_t venu
         return 0
     if AT(p, "\",\"type\":\"delta\",\"ts\":"):
         p += LEN("\",\"type\":\"delta\",\"ts\":")
-        if not scan_uint(&p, &ts) or not AT(p, ",\"data\":{\"s\":\""):
+        if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"data\":{\"s\":\""):
             return 0
         p += LEN(",\"data\":{\"s\":\"")
     elif AT(p, "\",\"ts\":"):
         p += LEN("\",\"ts\":")
-        if not scan_uint(&p, &ts):
+        if not scan_epoch(&p, &ts_venue_ns):
             return 0
         if AT(p, ",\"type\":\"delta\",\"data\":{\"s\":\""):
             p += LEN(",\"type\":\"delta\",\"data\":{\"s\":\"")
@@ -189,7 +189,7 @@ cdef inline int bybit_scan_book(const InstrumentTable* instruments, uint8_t venu
     elif AT(p, "\",\"type\":\"snapshot\",\"ts\":"):
         p += LEN("\",\"type\":\"snapshot\",\"ts\":")
         flags = DELTA_SNAPSHOT
-        if not scan_uint(&p, &ts) or not AT(p, ",\"data\":{\"s\":\""):
+        if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"data\":{\"s\":\""):
             return 0
         p += LEN(",\"data\":{\"s\":\"")
     else:
@@ -217,9 +217,6 @@ cdef inline int bybit_scan_book(const InstrumentTable* instruments, uint8_t venu
         if not scan_uint(&p, &unused) or p[0] != 125 or end - p != 1:
             return 0
     elif not AT(p, "}}") or end - p != LEN("}}"):
-        return 0
-    ts_venue_ns = venue_time_ns(ts)
-    if ts_venue_ns == TS_NONE:
         return 0
     bybit_close_book(batch, asks, venue, item, frame, ts_venue_ns, flags, update_id)
     return STATUS_OK
@@ -263,10 +260,12 @@ cdef inline const char* bybit_scan_trade_tail(const char* p) noexcept nogil:
 
 
 # One trade as linear and inverse write it; p stands behind {"T": . The answer at its '}' or NULL.
-cdef inline const char* bybit_scan_trade(const char* p, const char* end, const Instrument* item, TradeEvent* t, uint64_t* ts,
-                                         int* is_buy) noexcept nogil:
+cdef inline const char* bybit_scan_trade(const char* p, const char* end, const Instrument* item, TradeEvent* t,
+                                         int64_t* ts_venue_ns, int* is_buy) noexcept nogil:
     cdef uint64_t unused = 0
-    if not scan_uint(&p, ts) or not AT(p, ",\"s\":\"") or not same_name(p + LEN(",\"s\":\""), item.symbol, item.symbol_bytes):
+    if not scan_epoch(&p, ts_venue_ns) or not AT(p, ",\"s\":\""):
+        return NULL
+    if not same_name(p + LEN(",\"s\":\""), item.symbol, item.symbol_bytes):
         return NULL
     p += LEN(",\"s\":\"") + item.symbol_bytes
     if not AT(p, "\",\"S\":\""):
@@ -275,10 +274,10 @@ cdef inline const char* bybit_scan_trade(const char* p, const char* end, const I
     if not scan_side_title(&p, is_buy) or not AT(p, "\",\"v\":\""):
         return NULL
     p += LEN("\",\"v\":\"")
-    if not scan_plain_or(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"p\":\""):
+    if not scan_plain(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"p\":\""):
         return NULL
     p += LEN("\",\"p\":\"")
-    if not scan_plain_or(&p, &item.price_grid, &t.price_ticks, scan_decimal_general) or not AT(p, "\",\"L\":\""):
+    if not scan_plain(&p, &item.price_grid, &t.price_ticks, scan_decimal_general) or not AT(p, "\",\"L\":\""):
         return NULL
     p += LEN("\",\"L\":\"")
     if not skip_name(&p, end) or not AT(p, "\",\"i\":\""):
@@ -294,19 +293,19 @@ cdef inline const char* bybit_scan_trade(const char* p, const char* end, const I
 
 
 # The same as spot writes it; p stands behind {"i":" .
-cdef inline const char* bybit_scan_spot_trade(const char* p, const Instrument* item, TradeEvent* t, uint64_t* ts,
+cdef inline const char* bybit_scan_spot_trade(const char* p, const Instrument* item, TradeEvent* t, int64_t* ts_venue_ns,
                                               int* is_buy) noexcept nogil:
     cdef uint64_t unused = 0
     if not scan_long_uint(&p, &t.trade_id) or not AT(p, "\",\"T\":"):
         return NULL
     p += LEN("\",\"T\":")
-    if not scan_uint(&p, ts) or not AT(p, ",\"p\":\""):
+    if not scan_epoch(&p, ts_venue_ns) or not AT(p, ",\"p\":\""):
         return NULL
     p += LEN(",\"p\":\"")
-    if not scan_plain_or(&p, &item.price_grid, &t.price_ticks, scan_decimal_general) or not AT(p, "\",\"v\":\""):
+    if not scan_plain(&p, &item.price_grid, &t.price_ticks, scan_decimal_general) or not AT(p, "\",\"v\":\""):
         return NULL
     p += LEN("\",\"v\":\"")
-    if not scan_plain_or(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"S\":\""):
+    if not scan_plain(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"S\":\""):
         return NULL
     p += LEN("\",\"S\":\"")
     if not scan_side_title(&p, is_buy):
@@ -333,38 +332,34 @@ cdef inline int bybit_scan_trades(const InstrumentTable* instruments, uint8_t ve
     cdef const Instrument* item = scan_symbol(instruments, venue_slot, &p, end)
     cdef TradeEvent* t = <TradeEvent*>batch.slots
     cdef TradeEvent* limit = <TradeEvent*>(batch.slots + BATCH_SLOTS)
-    cdef uint64_t ts = 0
     cdef int64_t ts_venue_ns = TS_NONE
     cdef int is_buy = 0
     if item == NULL:
         return 0
     if AT(p, "\",\"type\":\"snapshot\",\"ts\":"):
         p += LEN("\",\"type\":\"snapshot\",\"ts\":")
-        if not scan_uint(&p, &ts) or not AT(p, ",\"data\":["):
+        if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"data\":["):
             return 0
         p += LEN(",\"data\":[")
     elif AT(p, "\",\"ts\":"):
         p += LEN("\",\"ts\":")
-        if not scan_uint(&p, &ts) or not AT(p, ",\"type\":\"snapshot\",\"data\":["):
+        if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"type\":\"snapshot\",\"data\":["):
             return 0
         p += LEN(",\"type\":\"snapshot\",\"data\":[")
     else:
-        return 0
-    if venue_time_ns(ts) == TS_NONE:
         return 0
     while True:
         if p >= end or t == limit:
             return 0
         if AT(p, "{\"T\":"):
-            p = bybit_scan_trade(p + LEN("{\"T\":"), end, item, t, &ts, &is_buy)
+            p = bybit_scan_trade(p + LEN("{\"T\":"), end, item, t, &ts_venue_ns, &is_buy)
         elif AT(p, "{\"i\":\""):
-            p = bybit_scan_spot_trade(p + LEN("{\"i\":\""), item, t, &ts, &is_buy)
+            p = bybit_scan_spot_trade(p + LEN("{\"i\":\""), item, t, &ts_venue_ns, &is_buy)
         else:
             return 0
         if p == NULL:
             return 0
-        ts_venue_ns = venue_time_ns(ts)
-        if t.price_ticks <= 0 or t.qty_lots <= 0 or ts_venue_ns == TS_NONE:
+        if t.price_ticks <= 0 or t.qty_lots <= 0:
             return 0
         slot_open(<Slot*>t, EV_TRADE, venue, item.instrument, frame.ts_recv_ns, ts_venue_ns,
                   TRADE_SELL_AGGRESSOR * (is_buy ^ 1))
@@ -389,10 +384,6 @@ cdef struct TickerValue:
     int64_t size
 
 
-cdef inline bint ticker_units(const TickerValue* v, const Grid* grid, int64_t* units) noexcept nogil:
-    return v.size <= 16 and plain_units(v.text, <uint32_t>v.size, grid, units)
-
-
 # One reference number; "" is none. False: more or other than the fast step reads.
 cdef inline bint bybit_scan_reference(const TickerValue* v, uint32_t kind, uint8_t venue, const Instrument* item,
                                       const FrameView* frame, int64_t ts_venue_ns, int64_t ts_next_ns,
@@ -415,10 +406,11 @@ cdef inline int bybit_scan_ticker(const InstrumentTable* instruments, uint8_t ve
     # p stands behind "topic":"tickers. ; what the topic names is the instrument, or the general way decides
     cdef const Instrument* item = scan_symbol(instruments, venue_slot, &p, end)
     cdef TickerValue[10] values
+    cdef int64_t[4] quote
     cdef QuoteEvent* q = <QuoteEvent*>batch.slots
     cdef const char* at
-    cdef uint64_t ts = 0, value = 0
-    cdef int64_t ts_venue_ns, ts_next_ns = TS_NONE
+    cdef uint64_t value = 0
+    cdef int64_t ts_venue_ns = 0, ts_next_ns = TS_NONE
     cdef uint32_t seen = 0
     cdef int field
     cdef bint spot
@@ -427,7 +419,7 @@ cdef inline int bybit_scan_ticker(const InstrumentTable* instruments, uint8_t ve
     spot = AT(p, "\",\"ts\":")
     if spot:
         p += LEN("\",\"ts\":")
-        if not scan_uint(&p, &ts) or not AT(p, ",\"type\":\"snapshot\",\"cs\":"):
+        if not scan_epoch(&p, &ts_venue_ns) or not AT(p, ",\"type\":\"snapshot\",\"cs\":"):
             return 0
         p += LEN(",\"type\":\"snapshot\",\"cs\":")
         if not scan_uint(&p, &value) or not AT(p, ",\"data\":{\"symbol\":\""):
@@ -459,13 +451,18 @@ cdef inline int bybit_scan_ticker(const InstrumentTable* instruments, uint8_t ve
         else:
             if field == TICKER_OF_OPTION or seen & <uint32_t>1 << field:
                 return 0
-            at = p
-            p = name_end(p, end)
-            if p == NULL:
-                return 0
             seen |= <uint32_t>1 << field
-            values[field].text = at
-            values[field].size = p - at
+            if field <= TICKER_ASK_QTY:
+                # An empty side, and a number that is not plain, are left to the general way.
+                if not scan_plain(&p, &item.qty_grid if field & 1 else &item.price_grid, &quote[field], scan_decimal_general):
+                    return 0
+            else:
+                at = p
+                p = name_end(p, end)
+                if p == NULL:
+                    return 0
+                values[field].text = at
+                values[field].size = p - at
         p += 1
     if spot:
         if not AT(p, "}}") or end - p != LEN("}}"):
@@ -477,22 +474,19 @@ cdef inline int bybit_scan_ticker(const InstrumentTable* instruments, uint8_t ve
         if not scan_uint(&p, &value) or not AT(p, ",\"ts\":"):
             return 0
         p += LEN(",\"ts\":")
-        if not scan_uint(&p, &ts) or p[0] != 125 or end - p != 1:
+        if not scan_epoch(&p, &ts_venue_ns) or p[0] != 125 or end - p != 1:
             return 0
-    ts_venue_ns = venue_time_ns(ts)
-    if ts_venue_ns == TS_NONE:
-        return 0
     batch.ts_venue_ns = ts_venue_ns
     batch.instrument = item.instrument
     batch.kind = MESSAGE_OTHER
     if seen & TICKER_QUOTE_BITS == TICKER_QUOTE_BITS:
-        # An empty side, and a number that is not plain, are left to the general way.
-        if (not ticker_units(&values[TICKER_BID_PRICE], &item.price_grid, &q.bid_price_ticks)
-                or not ticker_units(&values[TICKER_BID_QTY], &item.qty_grid, &q.bid_qty_lots)
-                or not ticker_units(&values[TICKER_ASK_PRICE], &item.price_grid, &q.ask_price_ticks)
-                or not ticker_units(&values[TICKER_ASK_QTY], &item.qty_grid, &q.ask_qty_lots)
-                or q.bid_price_ticks <= 0 or q.ask_price_ticks <= 0 or q.bid_qty_lots < 0 or q.ask_qty_lots < 0):
+        if (quote[TICKER_BID_PRICE] <= 0 or quote[TICKER_ASK_PRICE] <= 0 or quote[TICKER_BID_QTY] < 0
+                or quote[TICKER_ASK_QTY] < 0):
             return 0
+        q.bid_price_ticks = quote[TICKER_BID_PRICE]
+        q.bid_qty_lots = quote[TICKER_BID_QTY]
+        q.ask_price_ticks = quote[TICKER_ASK_PRICE]
+        q.ask_qty_lots = quote[TICKER_ASK_QTY]
         slot_open(<Slot*>q, EV_QUOTE, venue, item.instrument, frame.ts_recv_ns, ts_venue_ns, 0)
         batch.count = 1
         batch.kind = MESSAGE_QUOTE
@@ -508,10 +502,7 @@ cdef inline int bybit_scan_ticker(const InstrumentTable* instruments, uint8_t ve
     if seen & <uint32_t>1 << TICKER_FUNDING_RATE:
         if seen & <uint32_t>1 << TICKER_NEXT_FUNDING and values[TICKER_NEXT_FUNDING].size:
             at = values[TICKER_NEXT_FUNDING].text
-            if not scan_uint(&at, &value) or at[0] != 34:
-                return 0
-            ts_next_ns = venue_time_ns(value)
-            if value == 0 or ts_next_ns == TS_NONE:
+            if not scan_epoch(&at, &ts_next_ns) or at[0] != 34 or ts_next_ns == 0:
                 return 0
         if not bybit_scan_reference(&values[TICKER_FUNDING_RATE], REFERENCE_FUNDING_RATE, venue, item, frame, ts_venue_ns,
                                     ts_next_ns, batch):

@@ -16,9 +16,9 @@ from tickpath.venues.batch cimport (
 )
 from tickpath.venues.coinbase_records cimport SLOTS_MAX, CoinbaseDecoder, order_delta, trade_close, trades_in_order
 from tickpath.venues.coinbase_text cimport (
-    last_time, same_run, scan_book_side, scan_e8, scan_maker_side, scan_plain, scan_time, scan_trade_side, scan_uuid, skip_uuid,
+    last_time, same_run, scan_book_side, scan_e8, scan_maker_side, scan_time, scan_trade_side, scan_uuid, skip_uuid,
 )
-from tickpath.venues.scan cimport AT, LEN, scan_decimal_general, scan_symbol, scan_uint, skip_name
+from tickpath.venues.scan cimport AT, LEN, scan_decimal_general, scan_plain, scan_symbol, scan_uint, skip_name
 
 # Less than any message the scanner knows; what is shorter has no byte to look at in front of its end.
 cdef enum: FRAME_BYTES_MIN = 64

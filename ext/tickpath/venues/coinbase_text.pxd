@@ -2,8 +2,8 @@
 # order ids, and words of which only two are possible. Hot; C++ only.
 from libc.stdint cimport int64_t, uint64_t
 
-from tickpath.decimal cimport Grid
-from tickpath.venues.scan cimport decimal_scanner
+# Its C text stands in front of this file's, which is built on it.
+from tickpath.venues.scan cimport scan_plain
 
 cdef extern from *:
     """
@@ -34,10 +34,11 @@ cdef extern from *:
       int64_t fraction = 0;
       s += 19;
       if (TP_LIKELY(*s == '.')) {
-        int n;
-        uint64_t value = tp_digit_run(s + 1, &n);
-        if (TP_UNLIKELY((unsigned)n - 1 > 8)) return tp_scan_other_day(p, day, ns);
-        fraction = (int64_t)(value * tp_pow10[9 - n]);
+        __m128i text = tp_load16(s + 1);
+        unsigned n = TP_FIRST(tp_not_digits(text));
+        if (TP_UNLIKELY(n - 1 > 8)) return tp_scan_other_day(p, day, ns);
+        text = _mm_and_si128(_mm_shuffle_epi8(text, tp_load16((const char *)tp_right_align + n)), TP_OF(low_half));
+        fraction = (int64_t)(tp_join_eights(tp_two_eights(text)) * tp_pow10[9 - n]);
         s += n + 1;
       }
       if (TP_UNLIKELY(*s != 'Z')) return false;
@@ -46,53 +47,28 @@ cdef extern from *:
       return true;
     }
 
-    /* For text of n bytes with `whole` of them in front of the point (or the end), row 16 n + whole: where its digits go in 16
-       bytes, right-aligned and without the point, and what takes their number to units of 1e-8; 0 where the form is another
-       one than 1 to 10 digits with or without a point and 1 to 8 decimals. */
-    struct TpPlainForms { unsigned char align[273][16]; uint64_t scale[273]; };
-    static constexpr TpPlainForms tp_make_plain_forms() {
-      TpPlainForms forms{};
-      for (int n = 1; n <= 15; n++)
-        for (int whole = 1; whole <= n && whole <= 10; whole++) {
-          int has_point = whole < n, decimals = n - whole - has_point, row = 16 * n + whole;
-          if (decimals > 8 || (has_point && decimals < 1)) continue;
-          for (int i = 0; i < 16; i++) {
-            int from = i - 16 + n - has_point;
-            forms.align[row][i] = (unsigned char)(from < 0 ? 128 : from < whole ? from : from + 1);
-          }
-          forms.scale[row] = 1;
-          for (int i = decimals; i < 8; i++) forms.scale[row] *= 10;
-        }
-      return forms;
-    }
-    alignas(64) static constexpr TpPlainForms tp_plain_forms = tp_make_plain_forms();
-
-    /* A number of such a form, to its closing quote, in units of 1e-8; nothing branches on where the point stands. */
-    TP_INLINE bool tp_scan_e8(const char **p, uint64_t *value_e8) {
-      __m128i text = tp_load16(*p);
-      unsigned quotes = _mm_movemask_epi8(_mm_cmpeq_epi8(text, TP_OF16(quote)));
-      unsigned points = _mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8('.')));
-      unsigned n = __builtin_ctz(quotes | 1u << 16), row = 16 * n + __builtin_ctz(points | quotes | 1u << 16);
-      uint64_t scale = tp_plain_forms.scale[row];
-      __m128i v = _mm_shuffle_epi8(_mm_sub_epi8(text, TP_OF16(zero)), _mm_load_si128((const __m128i *)tp_plain_forms.align[row]));
-      __m128i over = _mm_subs_epu8(v, TP_OF16(nine));
-      *value_e8 = tp_join_eights(tp_two_eights(v)) * scale;
-      *p += n;
-      return TP_LIKELY(scale != 0) && TP_LIKELY(_mm_testz_si128(over, over));
-    }
-    template <class G, class F> TP_INLINE bool tp_scan_plain(const char **p, const G *g, int64_t *units, F general) {
-      const char *s = *p;
-      uint64_t value_e8, quotient;
-      if (TP_LIKELY(tp_scan_e8(&s, &value_e8))) {
-        /* A grid too fine for this way takes nothing but 0 here: its quotient_max is 0. */
-        quotient = tp_rotate_right(value_e8 * g->inverse, g->shift);
-        if (TP_LIKELY(quotient <= g->quotient_max)) {
-          *units = (int64_t)quotient;
-          *p = s;
-          return true;
-        }
+    /* A number to its closing quote, in units of 1e-8, for one whose grid is told behind it. */
+    static __attribute__((noinline)) TpNumber tp_other_e8(const char *p) {
+      int n, f = 0;
+      uint64_t whole = tp_digit_run(p, &n), fraction = 0;
+      p += n;
+      if (*p == '.') {
+        fraction = tp_digit_run(p + 1, &f);
+        p += f + 1;
+        if ((unsigned)f - 1 > 7) return TpNumber{NULL, 0};
       }
-      return (*p = general(*p, g, units)) != NULL;
+      if ((unsigned)n - 1 > 9) return TpNumber{NULL, 0};
+      return TpNumber{p, whole * tp_pow10[8] + fraction * tp_pow10[8 - f]};
+    }
+    TP_INLINE bool tp_scan_e8(const char **p, uint64_t *value_e8) {
+      unsigned n;
+      if (TP_UNLIKELY(!tp_plain_e8(*p, &n, value_e8))) {
+        TpNumber other = tp_other_e8(*p);
+        *value_e8 = other.value;
+        return (*p = other.end) != NULL;
+      }
+      *p += n;
+      return true;
     }
     /* An order's id that nobody reads: 36 bytes of a plain name. */
     TP_INLINE bool tp_skip_uuid(const char **p, const char *end) {
@@ -120,7 +96,10 @@ cdef extern from *:
       *p += bytes;
       return text == (first_text ^ (pick & (first_text ^ second_text)));
     }
-    #define TP_WORD(s) tp_word(s "\\"")
+    constexpr uint64_t tp_word_and_quote(const char *s, size_t bytes) {
+      return tp_word(s, bytes) << (56 - 8 * bytes) | (uint64_t)'"' << 56;
+    }
+    #define TP_WORD(s) tp_word_and_quote(s, sizeof(s) - 1)
     #define tp_scan_book_side(p, ask) tp_scan_word_of_two(p, 'o', TP_WORD("bid"), 3, TP_WORD("offer"), 5, ask)
     #define tp_scan_maker_side(p, sell) tp_scan_word_of_two(p, 's', TP_WORD("buy"), 3, TP_WORD("sell"), 4, sell)
     #define tp_scan_trade_side(p, sell) tp_scan_word_of_two(p, 'S', TP_WORD("BUY"), 3, TP_WORD("SELL"), 4, sell)
@@ -159,7 +138,6 @@ cdef extern from *:
     cdef struct Day "TpDay":
         pass
     bint scan_time "tp_scan_time"(const char** p, Day* day, int64_t* ns) noexcept nogil
-    bint scan_plain "tp_scan_plain"(const char** p, const Grid* g, int64_t* units, decimal_scanner general) noexcept nogil
     bint scan_e8 "tp_scan_e8"(const char** p, uint64_t* value_e8) noexcept nogil
     bint skip_uuid "tp_skip_uuid"(const char** p, const char* end) noexcept nogil
     const char* last_time "tp_last_time"(const char* end) noexcept nogil

@@ -250,6 +250,9 @@ cdef inline int scan_v1(KrakenScan* k, const char* p, const char* end, const Fra
     if likely(symbol_bytes <= 16):
         zero_padded(symbol, symbol_bytes, <char*>words)
         item = instrument_find_words(k.instruments, k.venue_slot, words[0], words[1], 0)
+        # A name may hold a zero byte, and then is none of ours.
+        if item == NULL or item.symbol_bytes != symbol_bytes:
+            return 0
     else:
         item = instrument_find(k.instruments, k.venue_slot, symbol, symbol_bytes)
     if item == NULL or not scan_uint(&p, &channel_id) or p[0] != c',':

@@ -38,7 +38,7 @@ cdef extern from *:
        hardly ever fails is a branch of its own, two instructions; a leading zero is not, for nobody can predict whether a
        quantity is below one. */
     TP_INLINE bool tp_around_point(const char *s, __m128i v, unsigned whole_max, unsigned *whole, unsigned *size) {
-      unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
+      unsigned others = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF(nine)), v));
       *whole = (unsigned)__builtin_ctz(others);
       *size = (unsigned)__builtin_ctz(others & (others - 1));
       if (TP_UNLIKELY(*whole - 1 >= whole_max)) return false;
@@ -49,16 +49,15 @@ cdef extern from *:
     }
     /* A decimal with 1 to 10 digits before its point, of up to 15 bytes, in units of the grid: both parts in one conversion.
        Zeros behind the eighth decimal are dropped (v1 sends nine decimals of pairs whose tick is 1e-8). */
-    template <class G> TP_INLINE bool tp_scan_units(const char **p, const G *g, int64_t *units) {
-      const char *s = *p;
+    template <class G> static __attribute__((noinline)) const char *tp_other_units(const char *s, const G *g, int64_t *units) {
       unsigned whole, size;
-      __m128i v = _mm_sub_epi8(tp_load16(s), TP_OF16(zero));
+      __m128i v = _mm_sub_epi8(tp_load16(s), TP_OF(zero));
       if (TP_LIKELY(tp_around_point(s, v, 10, &whole, &size))) {
         unsigned used = size, spare = 9 + whole - size;
         if (TP_UNLIKELY(spare > 8)) {
           unsigned zeros = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128()));
           used = whole + 9;
-          if ((zeros >> used | ~0u << (size - used)) != ~0u) return (*p = tp_units_general(s, g, units)) != NULL;
+          if ((zeros >> used | ~0u << (size - used)) != ~0u) return tp_units_general(s, g, units);
           spare = 0;
         }
         v = _mm_shuffle_epi8(v, _mm_load_si128((const __m128i *)tp_drop_point.row[whole]));
@@ -66,17 +65,32 @@ cdef extern from *:
         uint64_t value = tp_join_eights(tp_two_eights(v)) * tp_pow10[spare];
         uint64_t quotient = tp_rotate_right(value * g->inverse, g->shift);
         *units = (int64_t)quotient;
-        *p = s + size;
-        /* A grid without a fast division has 0 here, which only a number of zero passes. */
-        if (TP_LIKELY(quotient <= g->quotient_max)) return true;
+        if (quotient <= g->quotient_max) return s + size;
       }
-      return (*p = tp_units_general(s, g, units)) != NULL;
+      return tp_units_general(s, g, units);
+    }
+    TP_INLINE unsigned tp_without_lowest(unsigned mask) { return mask & (mask - 1); }
+    /* The same at the price of no branch on its form (scan.pxd), for up to eight digits on either side of the point. A leading
+       zero is not tested by a branch of its own, for nobody can predict whether a quantity is below one. */
+    template <class G> TP_INLINE bool tp_scan_units(const char **p, const G *g, int64_t *units) {
+      const char *s = *p;
+      __m128i text = tp_load16(s);
+      unsigned others = tp_not_digits(text), whole = TP_FIRST(others), size = TP_FIRST(tp_without_lowest(others));
+      if (TP_LIKELY(size < 16) && TP_LIKELY(s[whole] == '.') && TP_LIKELY(!((s[0] == '0') & (whole != 1)))) {
+        __m128i row = _mm_load_si128((const __m128i *)tp_plain_forms.row[16 * (size_t)size + whole]);
+        __m128i v = _mm_shuffle_epi8(_mm_xor_si128(text, TP_OF(zero)), row), over = _mm_subs_epu8(v, TP_OF(nine));
+        if (TP_LIKELY(_mm_testz_si128(over, over)) && tp_to_units(tp_join_eights(tp_two_eights(v)), g, units)) {
+          *p = s + size;
+          return true;
+        }
+      }
+      return (*p = tp_other_units(s, g, units)) != NULL;
     }
     /* 1618678133.365913: ten digits, point, six. */
     TP_INLINE bool tp_scan_seconds6(const char **p, int64_t *ns) {
       const char *s = *p;
-      __m128i v = _mm_sub_epi8(_mm_blend_epi16(tp_load16(s), tp_load16(s + 1), 0xE0), TP_OF16(zero));
-      unsigned digits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
+      __m128i v = _mm_sub_epi8(_mm_blend_epi16(tp_load16(s), tp_load16(s + 1), 0xE0), TP_OF(zero));
+      unsigned digits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF(nine)), v));
       uint64_t us = tp_join_eights(tp_two_eights(v));
       *ns = (int64_t)(us * 1000);
       *p = s + 17;
@@ -103,8 +117,8 @@ cdef extern from *:
       uint16_t seconds;
       memcpy(&seconds, p + 17, 2);
       __m128i v = _mm_cvtsi64_si128((long long)((tp_load(p + 18) & ~0xFFFFULL) | seconds));
-      v = _mm_sub_epi8(v, TP_OF16(zero));
-      unsigned digits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF16(nine)), v));
+      v = _mm_sub_epi8(v, TP_OF(zero));
+      unsigned digits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, TP_OF(nine)), v));
       unsigned us = (unsigned)tp_two_eights(v);
       *ns = minute->ns + (int64_t)us * 1000;
       if (TP_UNLIKELY((unsigned char)~digits != 0)) return false;
@@ -128,7 +142,7 @@ cdef extern from *:
       TP_NO_BRANCH(minus);
       const char *s = *p + minus;
       unsigned whole, size;
-      if (TP_LIKELY(tp_around_point(s, _mm_sub_epi8(tp_load16(s), TP_OF16(zero)), 13, &whole, &size))) {
+      if (TP_LIKELY(tp_around_point(s, _mm_sub_epi8(tp_load16(s), TP_OF(zero)), 13, &whole, &size))) {
         *p = s + size;
         return true;
       }

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tickpath.market.instruments cimport Instrument, InstrumentTable
 from tickpath.types cimport (
-    DELTA_ASK, DELTA_SNAPSHOT, EV_QUOTE, EV_TRADE, STATUS_OK, TRADE_AGGREGATE, TRADE_SELL_AGGRESSOR, TS_NONE, BookDelta,
+    DELTA_ASK, DELTA_SNAPSHOT, EV_QUOTE, EV_TRADE, STATUS_OK, TRADE_AGGREGATE, TRADE_SELL_AGGRESSOR, BookDelta,
     QuoteEvent, Slot, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.batch cimport (
@@ -15,10 +15,10 @@ from tickpath.venues.batch cimport (
     batch_close_book_checked, slot_open,
 )
 from tickpath.venues.scan cimport (
-    AT, LEN, scan_decimal_general, scan_int, scan_symbol, scan_uint, skip_name, venue_time_ns,
+    AT, LEN, batch_of_one, scan_decimal_general, scan_epoch, scan_int, scan_plain, scan_symbol, scan_uint, skip_name,
 )
 from tickpath.venues.scan_rows cimport (
-    LEVELS_MAX, same_name, scan_plain_or, scan_row, scan_side_lower, skip_digits, stamp_levels,
+    LEVELS_MAX, same_name, scan_row, scan_side_lower, skip_digits, stamp_levels,
 )
 
 # Less than any message it knows.
@@ -124,12 +124,9 @@ cdef inline const char* okx_scan_tail(const char* p, OkxBookTail* t) noexcept no
     if not AT(p, ",\"ts\":\""):
         return NULL
     p += LEN(",\"ts\":\"")
-    if not scan_uint(&p, &value) or p[0] != 34:
+    if not scan_epoch(&p, &t.ts_venue_ns) or p[0] != 34:
         return NULL
     p += 1
-    t.ts_venue_ns = venue_time_ns(value)
-    if t.ts_venue_ns == TS_NONE:
-        return NULL
     if AT(p, ",\"checksum\":"):
         p += LEN(",\"checksum\":")
         if not scan_int(&p, &value, &negative) or value > <uint64_t>0x7FFFFFFF + negative:
@@ -230,8 +227,8 @@ cdef inline int okx_scan_trades(const InstrumentTable* instruments, uint8_t venu
     cdef const Instrument* item = scan_symbol(instruments, venue_slot, &p, end)
     cdef TradeEvent* t = <TradeEvent*>batch.slots
     cdef TradeEvent* limit = <TradeEvent*>(batch.slots + BATCH_SLOTS)
-    cdef uint64_t ts = 0, count = 0
-    cdef int64_t ts_venue_ns
+    cdef uint64_t count = 0
+    cdef int64_t ts_venue_ns = 0
     cdef int is_buy = 0
     if item == NULL or not AT(p, "\"},\"data\":["):
         return 0
@@ -249,22 +246,21 @@ cdef inline int okx_scan_trades(const InstrumentTable* instruments, uint8_t venu
         if not scan_uint(&p, &t.trade_id) or not AT(p, "\",\"px\":\""):
             return 0
         p += LEN("\",\"px\":\"")
-        if not scan_plain_or(&p, &item.price_grid, &t.price_ticks, scan_decimal_general) or not AT(p, "\",\"sz\":\""):
+        if not scan_plain(&p, &item.price_grid, &t.price_ticks, scan_decimal_general) or not AT(p, "\",\"sz\":\""):
             return 0
         p += LEN("\",\"sz\":\"")
-        if not scan_plain_or(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"side\":\""):
+        if not scan_plain(&p, &item.qty_grid, &t.qty_lots, scan_decimal_general) or not AT(p, "\",\"side\":\""):
             return 0
         p += LEN("\",\"side\":\"")
         if not scan_side_lower(&p, &is_buy) or not AT(p, "\",\"ts\":\""):
             return 0
         p += LEN("\",\"ts\":\"")
-        if not scan_uint(&p, &ts) or p[0] != 34:
+        if not scan_epoch(&p, &ts_venue_ns) or p[0] != 34:
             return 0
         p = okx_scan_trade_tail(p + 1, end, &count)
         if p == NULL or p[0] != 125:
             return 0
-        ts_venue_ns = venue_time_ns(ts)
-        if t.price_ticks <= 0 or t.qty_lots <= 0 or ts_venue_ns == TS_NONE:
+        if t.price_ticks <= 0 or t.qty_lots <= 0:
             return 0
         slot_open(<Slot*>t, EV_TRADE, venue, item.instrument, frame.ts_recv_ns, ts_venue_ns,
                   TRADE_SELL_AGGRESSOR * (is_buy ^ 1) | TRADE_AGGREGATE * (count != 0))
@@ -288,7 +284,7 @@ cdef inline int okx_scan_ticker(const InstrumentTable* instruments, uint8_t venu
     # p stands behind "instId":"
     cdef const Instrument* item = scan_symbol(instruments, venue_slot, &p, end)
     cdef QuoteEvent* q = <QuoteEvent*>batch.slots
-    cdef uint64_t ts = 0
+    cdef int64_t ts_venue_ns = 0
     if item == NULL or not AT(p, "\"},\"data\":[{\"instType\":\""):
         return 0
     p += LEN("\"},\"data\":[{\"instType\":\"")
@@ -307,16 +303,16 @@ cdef inline int okx_scan_ticker(const InstrumentTable* instruments, uint8_t venu
     if not skip_name(&p, end) or not AT(p, "\",\"askPx\":\""):
         return 0
     p += LEN("\",\"askPx\":\"")
-    if not scan_plain_or(&p, &item.price_grid, &q.ask_price_ticks, scan_decimal_general) or not AT(p, "\",\"askSz\":\""):
+    if not scan_plain(&p, &item.price_grid, &q.ask_price_ticks, scan_decimal_general) or not AT(p, "\",\"askSz\":\""):
         return 0
     p += LEN("\",\"askSz\":\"")
-    if not scan_plain_or(&p, &item.qty_grid, &q.ask_qty_lots, scan_decimal_general) or not AT(p, "\",\"bidPx\":\""):
+    if not scan_plain(&p, &item.qty_grid, &q.ask_qty_lots, scan_decimal_general) or not AT(p, "\",\"bidPx\":\""):
         return 0
     p += LEN("\",\"bidPx\":\"")
-    if not scan_plain_or(&p, &item.price_grid, &q.bid_price_ticks, scan_decimal_general) or not AT(p, "\",\"bidSz\":\""):
+    if not scan_plain(&p, &item.price_grid, &q.bid_price_ticks, scan_decimal_general) or not AT(p, "\",\"bidSz\":\""):
         return 0
     p += LEN("\",\"bidSz\":\"")
-    if not scan_plain_or(&p, &item.qty_grid, &q.bid_qty_lots, scan_decimal_general) or not AT(p, "\",\"open24h\":\""):
+    if not scan_plain(&p, &item.qty_grid, &q.bid_qty_lots, scan_decimal_general) or not AT(p, "\",\"open24h\":\""):
         return 0
     p += LEN("\",\"open24h\":\"")
     if not skip_name(&p, end) or not AT(p, "\",\"high24h\":\""):
@@ -340,16 +336,12 @@ cdef inline int okx_scan_ticker(const InstrumentTable* instruments, uint8_t venu
     if not skip_name(&p, end) or not AT(p, "\",\"ts\":\""):
         return 0
     p += LEN("\",\"ts\":\"")
-    if not scan_uint(&p, &ts) or not AT(p, "\"}]}") or end - p != LEN("\"}]}"):
+    if not scan_epoch(&p, &ts_venue_ns) or not AT(p, "\"}]}") or end - p != LEN("\"}]}"):
         return 0
-    batch.ts_venue_ns = venue_time_ns(ts)
-    if (q.bid_price_ticks <= 0 or q.ask_price_ticks <= 0 or q.bid_qty_lots < 0 or q.ask_qty_lots < 0
-            or batch.ts_venue_ns == TS_NONE):
+    if q.bid_price_ticks <= 0 or q.ask_price_ticks <= 0 or q.bid_qty_lots < 0 or q.ask_qty_lots < 0:
         return 0                                       # an empty side or nonsense: the general way tells which
-    slot_open(<Slot*>q, EV_QUOTE, venue, item.instrument, frame.ts_recv_ns, batch.ts_venue_ns, 0)
-    batch.count = 1
-    batch.kind = MESSAGE_QUOTE
-    batch.instrument = item.instrument
+    slot_open(<Slot*>q, EV_QUOTE, venue, item.instrument, frame.ts_recv_ns, ts_venue_ns, 0)
+    batch_of_one(batch, MESSAGE_QUOTE, item.instrument, ts_venue_ns, 0)
     return STATUS_OK
 
 

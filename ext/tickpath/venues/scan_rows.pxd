@@ -1,91 +1,45 @@
-# Steps of a scanner for venues that send decimals of any length (OKX and Bybit: "30249.4", "0.00094", "3"). Hot; C++ only.
+# Steps of a scanner for venues that send decimals of any length (OKX, Bybit, Binance's futures: "30249.4", "0.00094", "3"). Hot;
+# C++ only.
 #
 # What scan.pxd says of its steps holds for these: each looks at the text at a place, moves p behind it or answers False, and
 # reads at most FRAME_PADDING bytes beyond the frame.
 #
-# A number of up to 16 bytes is moved by one shuffle, chosen by where its point is, to eight digits before the point and eight
-# behind it, so that neither the length of the text nor the number of its decimals costs a branch. Anything longer takes the
+# Price and quantity of a row are read together, each by one shuffle, chosen by its form (scan.pxd); anything longer takes the
 # general decimal parser of tickpath.decimal.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from tickpath.decimal cimport Grid, ctz64, e8_to_units, load_u64, not_digits, quote_mask
+from tickpath.decimal cimport ctz64, e8_to_units, load_u64, not_digits, quote_mask
 from tickpath.market.instruments cimport Instrument
 from tickpath.types cimport EV_BOOK_DELTA, STATUS_OK, BookDelta, Slot, likely, unlikely
 from tickpath.venues.batch cimport BATCH_SLOTS, DecodeBatch, slot_open
-from tickpath.venues.scan cimport AT, LEN, decimal_scanner, scan_decimal_general
+from tickpath.venues.scan cimport AT, LEN, scan_decimal_general
 
 # Two slots less than the batch holds: a checksum's record may follow. The general way has the same limit.
 cdef enum: LEVELS_MAX = BATCH_SLOTS - 2
 
 cdef extern from *:
     """
-    /* Row d - 1: digits with a point at byte d, or d digits without one, to eight digits before the point (right-aligned) and
-       eight behind it (left-aligned). */
-    #define TP_N 128
-    static const unsigned char tp_point_align[8][16] = {
-        {TP_N, TP_N, TP_N, TP_N, TP_N, TP_N, TP_N, 0, 2, 3, 4, 5, 6, 7, 8, 9},
-        {TP_N, TP_N, TP_N, TP_N, TP_N, TP_N, 0, 1, 3, 4, 5, 6, 7, 8, 9, 10},
-        {TP_N, TP_N, TP_N, TP_N, TP_N, 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11},
-        {TP_N, TP_N, TP_N, TP_N, 0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12},
-        {TP_N, TP_N, TP_N, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13},
-        {TP_N, TP_N, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14},
-        {TP_N, 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15},
-        {0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, TP_N}};
-    static const unsigned char tp_first_bytes[32] = {
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    /* Bit k: k bytes from the point on are a number's end: none, or the point and one to eight decimals. */
-    #define TP_ENDS 0x3FDu
-
-    /* The n bytes at p, up to 16, as units of 1e-8. */
-    TP_INLINE bool tp_plain_e8(const char *p, unsigned n, uint64_t *value_e8) {
-      if (TP_UNLIKELY(n > 16)) return false;
-      __m128i v = tp_load16(p);
-      unsigned points = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('.')));
-      unsigned d = (unsigned)__builtin_ctz(points | 1u << n);
-      if (TP_UNLIKELY((d - 1 > 7) | !(TP_ENDS >> (n - d) & 1))) return false;
-      v = _mm_and_si128(_mm_xor_si128(v, TP_OF16(zero)), tp_load16((const char *)tp_first_bytes + 16 - n));
-      v = _mm_shuffle_epi8(v, tp_load16((const char *)tp_point_align[d - 1]));
-      __m128i over = _mm_subs_epu8(v, TP_OF16(nine));
-      *value_e8 = tp_join_eights(tp_two_eights(v));
-      return _mm_testz_si128(over, over);
-    }
-    /* Two of them at the price of one. */
+    /* Two plain numbers of n and m bytes, each up to 15 and with a quote behind it, at the price of one: as tp_plain_e8. */
     TP_INLINE bool tp_plain_e8_pair(const char *p, unsigned n, const char *q, unsigned m, uint64_t *p_e8, uint64_t *q_e8) {
     #ifdef __AVX2__
-      if (TP_UNLIKELY((n > 16) | (m > 16))) return false;
+      if (TP_UNLIKELY((n | m) > 15)) return false;
       __m256i v = _mm256_loadu2_m128i((const __m128i *)q, (const __m128i *)p);
-      unsigned points = (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('.')));
-      unsigned d = (unsigned)__builtin_ctz((points & 0xFFFF) | 1u << n), e = (unsigned)__builtin_ctz(points >> 16 | 1u << m);
-      if (TP_UNLIKELY((d - 1 > 7) | (e - 1 > 7) | !(TP_ENDS >> (n - d) & TP_ENDS >> (m - e) & 1))) return false;
-      v = _mm256_and_si256(_mm256_xor_si256(v, TP_OF32(zero)),
-                           _mm256_loadu2_m128i((const __m128i *)(tp_first_bytes + 16 - m),
-                                               (const __m128i *)(tp_first_bytes + 16 - n)));
-      v = _mm256_shuffle_epi8(v, _mm256_loadu2_m128i((const __m128i *)tp_point_align[e - 1],
-                                                     (const __m128i *)tp_point_align[d - 1]));
+      unsigned points = (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_broadcastsi128_si256(TP_OF(point))));
+      size_t row = 16 * (size_t)n + (unsigned)__builtin_ctz(points | 1u << n);
+      size_t other = 16 * (size_t)m + (unsigned)__builtin_ctz(points >> 16 | 1u << m);
+      v = _mm256_xor_si256(v, TP_OF32(zero));
+      v = _mm256_shuffle_epi8(v, _mm256_loadu2_m128i((const __m128i *)tp_plain_forms.row[other],
+                                                     (const __m128i *)tp_plain_forms.row[row]));
       __m256i over = _mm256_subs_epu8(v, TP_OF32(nine));
+      if (TP_UNLIKELY(!_mm256_testz_si256(over, over))) return false;
       v = _mm256_madd_epi16(_mm256_maddubs_epi16(v, _mm256_set1_epi16(10 | 1 << 8)), _mm256_set1_epi32(100 | 1 << 16));
       v = _mm256_madd_epi16(_mm256_packus_epi32(v, v), _mm256_set1_epi32(10000 | 1 << 16));
       *p_e8 = tp_join_eights((uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(v)));
       *q_e8 = tp_join_eights((uint64_t)_mm_cvtsi128_si64(_mm256_extracti128_si256(v, 1)));
-      return _mm256_testz_si256(over, over);
+      return true;
     #else
-      return tp_plain_e8(p, n, p_e8) && tp_plain_e8(q, m, q_e8);
+      return tp_plain_e8(p, &n, p_e8) && tp_plain_e8(q, &m, q_e8);
     #endif
-    }
-    template <class G> TP_INLINE bool tp_plain_units(const char *p, unsigned n, const G *g, int64_t *units) {
-      uint64_t value_e8, quotient;
-      if (TP_UNLIKELY(!tp_plain_e8(p, n, &value_e8))) return false;
-      quotient = tp_rotate_right(value_e8 * g->inverse, g->shift);
-      *units = (int64_t)quotient;
-      return TP_LIKELY(quotient <= g->quotient_max);
-    }
-    template <class G, class F> TP_INLINE bool tp_scan_plain(const char **p, const G *g, int64_t *units, F general) {
-      uint32_t n = (uint32_t)__builtin_ctzll(tp_quote_mask(*p) | 1ULL << 32);
-      if (TP_LIKELY(tp_plain_units(*p, n, g, units))) {
-        *p += n;
-        return true;
-      }
-      return (*p = general(*p, g, units)) != NULL;
     }
     /* The n bytes at p, up to 16 behind a sign, as mantissa / 10^scale with the decimals of the text. */
     static const unsigned char tp_counted[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -99,9 +53,9 @@ cdef extern from *:
       int point = d < n;
       if (TP_UNLIKELY((d == 0) | (d == n - 1))) return false;
       /* The bytes behind the point one to the left, then all of them to the right end. */
-      v = _mm_shuffle_epi8(_mm_xor_si128(v, TP_OF16(zero)), _mm_sub_epi8(at, _mm_cmpgt_epi8(at, _mm_set1_epi8((char)(d - 1)))));
+      v = _mm_shuffle_epi8(_mm_xor_si128(v, TP_OF(zero)), _mm_sub_epi8(at, _mm_cmpgt_epi8(at, _mm_set1_epi8((char)(d - 1)))));
       v = _mm_shuffle_epi8(v, tp_load16((const char *)tp_right_align + n - point));
-      __m128i over = _mm_subs_epu8(v, TP_OF16(nine));
+      __m128i over = _mm_subs_epu8(v, TP_OF(nine));
       uint64_t digits = tp_join_eights(tp_two_eights(v));
       *mantissa = negative ? -(int64_t)digits : (int64_t)digits;
       *scale = point ? (int32_t)(n - d - 1) : 0;
@@ -132,11 +86,6 @@ cdef extern from *:
     """
     bint plain_e8_pair "tp_plain_e8_pair"(const char* p, uint32_t n, const char* q, uint32_t m, uint64_t* p_e8,
                                           uint64_t* q_e8) noexcept nogil
-    # A decimal, to its closing quote, in units of the grid; `general` is called for more than 8 digits before or behind the
-    # point, and for all that is no plain number.
-    bint scan_plain_or "tp_scan_plain"(const char** p, const Grid* g, int64_t* units, decimal_scanner general) noexcept nogil
-    # The n bytes of a plain number in units of the grid; False, too, when the general way would take it.
-    bint plain_units "tp_plain_units"(const char* p, uint32_t n, const Grid* g, int64_t* units) noexcept nogil
     # A number kept as its text has it: up to 16 bytes, negative or not, with a point or without.
     bint plain_parts "tp_plain_parts"(const char* p, long n, int64_t* mantissa, int32_t* scale) noexcept nogil
     bint same_name "tp_same_name"(const char* p, const char* name, long n) noexcept nogil

@@ -18,6 +18,7 @@ import uvloop
 from tickpath.capture import CaptureError
 from tickpath_sim.playback import load_protocol
 from tickpath_sim.protocols import VENUES
+from tickpath_sim.protocols.base import VenueClock
 from tickpath_sim.server import Options, SimServer, Timings
 from tickpath_sim.tls import TlsError
 
@@ -71,6 +72,14 @@ def _parser():
     serve.add_argument("--loop", action="store_true", help="begin again at the end; ids and books go on without a gap")
     serve.add_argument("--start-after", type=int, default=1, metavar="N",
                        help="begin to play when N clients have subscribed (default 1; 0: at once)")
+    serve.add_argument("--copies", type=int, default=1, metavar="N", choices=range(1, 65),
+                       help="play a Binance capture's only instrument N times, under N names (default 1)")
+    serve.add_argument("--clock-offset-ms", type=int, default=0, metavar="MS",
+                       help="the venue's clock is so far ahead of this machine's (default 0; negative: behind)")
+    serve.add_argument("--live-times", action="store_true",
+                       help="messages of Binance, OKX and Bybit bear the venue's present time, not the recorded one")
+    serve.add_argument("--books-by-rest", action="store_true",
+                       help="OKX as since 2026-08: no snapshot at a subscription, no checksum")
     serve.add_argument("--queue-mib", type=_limit, default=64, help="a client with more unsent bytes is cut off (default 64)")
     serve.add_argument("--stall-s", type=_limit, default=5.0,
                        help="with --speed fast, a client that holds up the others for so long is cut off (default 5)")
@@ -84,7 +93,12 @@ def _parser():
 
 
 async def _serve(arguments, tls_dir):
-    protocol, paths, span_ns = load_protocol(arguments.capture, arguments.venue)
+    protocol, paths, span_ns = load_protocol(arguments.capture, arguments.venue, arguments.copies)
+    VenueClock.offset_ms, protocol.live_times = arguments.clock_offset_ms, arguments.live_times
+    if arguments.books_by_rest:
+        if protocol.venue != "okx":
+            raise CaptureError(arguments.capture[0], None, "a capture of okx for --books-by-rest", f"one of {protocol.venue}")
+        protocol.books_by_rest = True
     options = Options(port=arguments.port, rest_port=arguments.rest_port, faults_port=arguments.faults_port, tls_dir=tls_dir,
                       speed=arguments.speed, loop=arguments.loop, start_after=arguments.start_after,
                       stall_s=arguments.stall_s, queue_bytes_max=int(arguments.queue_mib * (1 << 20)) or sys.maxsize)

@@ -60,6 +60,7 @@ class Connection(picows.WSListener):
         kind = ws_frame.msg_type
         self.heard_mono = time.monotonic()
         if kind == picows.WSMsgType.CLOSE:
+            self.hub.closes.append({"connection": self.number, "code": int(ws_frame.get_close_code())})
             self.close(ws_frame.get_close_code())
             return
         if not self._within_rate():

@@ -5,11 +5,12 @@ this event and waits for the next.
 """
 import re
 import zlib
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
 from tickpath_sim import wire_json
-from tickpath_sim.frames import RSV1, fragments, frame
+from tickpath_sim.frames import CONTINUATION, PING, RSV1, fragments, frame, masked_frame
 from tickpath_sim.ledger import merge_rows, zero_like
 from tickpath_sim.protocols.base import shifted
 
@@ -39,7 +40,7 @@ class Outgoing:
 
     def bytes_of(self, session):
         """The frames of each message for this session."""
-        for data in (self.payload,) if self.payload is not None else session.render(self.event):
+        for data in (session.own(self.payload),) if self.payload is not None else session.render(self.event):
             if self.lost:
                 continue
             for edit in self.edits:
@@ -122,7 +123,53 @@ def _uncross(event, item, planted, protocol):
     return _with_rows(event, merge_rows(truth), protocol, protocol.checksum(book))
 
 
+def _unknown_delete(armed, outgoing, event, protocol):
+    """A deletion of a bid half a book below the best: nobody has a level there."""
+    rows = event.instrument.book.bids.top(1)
+    if not rows:
+        return None
+    shift = (-Decimal(rows[0][0]) / 2).quantize(Decimal(event.instrument.grid()[0]))
+    price = shifted(rows[0][0], shift)
+    if Decimal(price) in event.instrument.book.bids.rows:
+        return None
+    checksum = protocol.checksum(event.instrument.book) if protocol.has_checksum else None
+    gone = _with_rows(event, [_zero([price, *rows[0][1:]])], protocol, checksum)
+    return [o.but(event=gone) for o in outgoing]
+
+
 # ---- bytes
+
+TIME_FIELDS = (re.compile(rb'"(?:E|T|ts|cts)":"?(\d{13})'), re.compile(rb'"(?:timestamp|time|event_time)":"(\d{4}-[^"]+Z)"'))
+
+
+def _backward_time(data, armed, event, protocol):
+    back_ms = armed.values["back_ms"]
+    data = TIME_FIELDS[0].sub(lambda m: m[0][:-13] + b"%013d" % (int(m[1]) - back_ms), data)
+    def earlier(match):
+        text = match[1].decode()
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00")) - timedelta(milliseconds=back_ms)
+        return match[0].replace(match[1], moment.isoformat().replace("+00:00", "Z").encode())
+    return TIME_FIELDS[1].sub(earlier, data)
+
+
+def _unknown_word(armed, outgoing, event, protocol):
+    form = armed.values["form"]
+    if form == "event":
+        # A message of its own: the one that it stands before is not touched.
+        return [Outgoing(None, payload=protocol.unknown_event(event)), *outgoing]
+    if form == "word":
+        made = protocol.unknown_word(event)
+        return None if made is None else [Outgoing(None, payload=made), *outgoing]
+    if form == "element":
+        made = protocol.unknown_element(event)
+        return None if made is None else [o.but(payload=made) for o in outgoing]
+    return [o.but(edits=(*o.edits, _with_field)) for o in outgoing]
+
+
+def _with_field(data):
+    key = FIRST_KEY.search(data)
+    return data[:key.start() + 1] + b'"newInThisVersion":{"a":[1,"x",null]},' + data[key.start() + 1:]
+
 
 def _bad_utf8(data, armed, event, protocol):
     symbol = event.instrument.symbol.encode() if event.instrument else b""
@@ -208,13 +255,29 @@ def _trickle(armed, outgoing, event, protocol):
     return [o.but(gap_s=armed.values["gap_ms"] / 1000) for o in outgoing]
 
 
+def _breach(armed, outgoing, event, protocol):
+    form = armed.values["form"]
+    return [Outgoing(None, payload=b"{}", framing=lambda data: BREACH_FRAMES[form](data)), *outgoing]
+
+
+# By name; each takes the bytes of a message and gives frames that no server may send (RFC 6455 5.1, 5.2, 5.4, 5.5).
+BREACH_FRAMES = {
+    "opcode": lambda data: frame(data, opcode=0x3),
+    "masked": masked_frame,
+    "continuation": lambda data: frame(data, opcode=CONTINUATION),
+    "interleaved": lambda data: frame(data, fin=False) + frame(data),
+    "long_control": lambda data: frame(b"x" * 126, opcode=PING),
+    "split_control": lambda data: frame(b"x", opcode=PING, fin=False),
+}
+
+
 @lru_cache(maxsize=2)
 def _bomb(inflated_mib):
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
-    piece = b" " * (1 << 20)
-    parts = [deflate.compress(piece) for _ in range(inflated_mib)]
+    # What follows a full flush refers to nothing before it: the same mebibyte again and again, made once.
+    piece = deflate.compress(b" " * (1 << 20)) + deflate.flush(zlib.Z_FULL_FLUSH)
     # RFC 7692 7.2.1: the empty block at the end of a flush is left out.
-    return (b"".join(parts) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return (piece * inflated_mib)[:-4]
 
 
 def _deflate_bomb(armed, outgoing, event, protocol):
@@ -236,6 +299,10 @@ TRANSFORMS = {
     "swapped_keys": _edited(_swapped_keys),
     "oversize": _edited(_oversize),
     "bad_number": _bad_number,
+    "unknown_delete": _unknown_delete,
+    "unknown_word": _unknown_word,
+    "backward_time": _edited(_backward_time),
+    "breach": _breach,
     "fragment": _fragment,
     "reserved_bits": _reserved_bits,
     "trickle": _trickle,

@@ -4,9 +4,11 @@ This table is the whole of what `GET /` lists and of what a request to arm a fau
 """
 from typing import NamedTuple
 
-__all__ = ["FAULTS", "FORMS", "FaultError", "Spec", "checked"]
+__all__ = ["BREACHES", "FAULTS", "FORMS", "FaultError", "Spec", "WORDS", "checked"]
 
 BINANCE = ("binance_spot", "binance_usdm")
+BREACHES = ("opcode", "masked", "continuation", "interleaved", "long_control", "split_control")
+WORDS = ("field", "event", "word", "element")
 FORMS = ("1e400", "nan", "negative_zero", "digits25", "negative_price", "duplicate_keys", "deep_nesting", "cut_json")
 
 
@@ -54,6 +56,14 @@ FAULTS = {
                      {"bytes": Parameter(int, (10 << 20) + 1, "size of the message")}),
     "deflate_bomb": Spec("before a message a frame with RSV1 holds a small deflate stream of a large text", "data",
                          {"inflated_mib": Parameter(int, 64, "its size when inflated")}),
+    "breach": Spec("before a message a frame that RFC 6455 forbids", "data",
+                   {"form": Parameter(str, "opcode", f"one of {', '.join(BREACHES)}")}),
+    "unknown_word": Spec("a message holds a field, an event or a word that nobody knows yet", "data",
+                         {"form": Parameter(str, "field", f"one of {', '.join(WORDS)}; element: one more in the list of rows")}),
+    "unknown_delete": Spec("a book change also deletes a level that is not there", "book"),
+    "backward_time": Spec("a message's venue time lies before the one of the message before it", "data",
+                          {"back_ms": Parameter(int, 5000, "how far")}),
+    "late": Spec("a message arrives behind the next one of another stream", "data"),
     "flood": Spec("the last messages of what a client listens to, again and again", "now",
                   {"rate": Parameter(int, 50_000, "messages a second, for each client")}, lasting=True),
     "crossed": Spec("a bid above the best ask; taken back with the next change after the fault has ended", "book",
@@ -117,6 +127,9 @@ def checked(name, body, venue, find):
         raise FaultError(f"{name}.symbol: expected an instrument of the capture, found {values['symbol']!r}")
     if name == "bad_number" and values["form"] not in FORMS:
         raise FaultError(f"{name}.form: expected one of {', '.join(FORMS)}, found {values['form']!r}")
+    for fault, forms in (("breach", BREACHES), ("unknown_word", WORDS)):
+        if name == fault and values["form"] not in forms:
+            raise FaultError(f"{name}.form: expected one of {', '.join(forms)}, found {values['form']!r}")
     if name == "reserved_bits" and not 1 <= values["bits"] <= 7:
         raise FaultError(f"{name}.bits: expected 1 to 7, found {values['bits']}")
     if values["count"] is None and values["seconds"] is None and not spec.lasting and spec.when != "now":

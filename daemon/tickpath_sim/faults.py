@@ -57,6 +57,7 @@ class Injector:
         self.actions = {}
         self.log = deque(maxlen=LOG_ENTRIES_MAX)
         self.logged = 0
+        self.late = []                      # [(event, sessions)] held back behind an event of another stream
         self.planted = {}                   # instrument key -> rows of bids that cross, still to be taken back
 
     # ---- arming
@@ -121,8 +122,18 @@ class Injector:
             firing = [a for a in firing if a.name != "crossed"]
             event = self._cross(event, sessions)
         plain = [Outgoing(event)]
+        late = next((a for a in firing if a.name == "late"), None)
+        if self.late and self.late[0][0].key == event.key or late is not None and not self.late:
+            # Kept until an event of another stream has gone out, and with it what follows it in its own.
+            if not self.late:
+                late.use()
+                self.note("late", event=event, connections=[wire_position(s.connection) for s in sessions])
+            self.late.append((event, sessions))
+            return []
+        firing = [a for a in firing if a is not late]
+        behind = self._behind()
         if not firing:
-            return [(session, plain) for session in sessions]
+            return [(session, plain) for session in sessions] + behind
         made, used, plan = {}, {}, []
         for session in sessions:
             mine = tuple(a for a in firing if a.reaches(session.connection))
@@ -144,7 +155,13 @@ class Injector:
             if armed.name != "silent" or armed.fired == 1:
                 self.note(armed.name, event=event, connections=[wire_position(c) for c in connections],
                           **{k: armed.values[k] for k in armed.spec.parameters})
-        return plan
+        return plan + behind
+
+    def _behind(self):
+        """The part of the plan that messages held back make, now that one of another stream goes out before them."""
+        held, self.late = self.late, []
+        return [(session, [Outgoing(earlier)]) for earlier, sessions in held for session in sessions
+                if not session.connection.closing]
 
     def _cross(self, event, sessions):
         """Add a bid above the best ask, or take those back that were added before."""

@@ -78,7 +78,9 @@ class FaultsApi:
         hub = self.hub
         return {"venue": hub.protocol.venue, "playback": hub.player.state(), "counters": dict(hub.counters),
                 "clients": [connection.describe() for connection in hub.connections.values()],
-                "rest": {"weight_used": hub.rest.used, "limited": hub.rest.limited}}
+                "closes": list(hub.closes),
+                "rest": {"weight_used": hub.rest.used, "limited": hub.rest.limited, "heaviest_minute": hub.rest.heaviest(),
+                         "weight_max": hub.rest.weight_max, "requests": list(hub.rest.requests)}}
 
     def _playback(self, body):
         player = self.hub.player

@@ -9,6 +9,7 @@ import time
 from tickpath.capture import CaptureError, expand_capture, read_capture
 from tickpath_sim.protocols import VENUES, protocol_for
 from tickpath_sim.protocols.base import BOOK
+from tickpath_sim.protocols.binance_rest import split_symbol
 
 __all__ = ["Player", "load_protocol"]
 
@@ -17,14 +18,58 @@ TURN_NS = 2_000_000
 
 
 def _frames(paths):
+    if isinstance(paths, _CopiedFrames):
+        yield from paths.frames()
+        return
     for path in paths:
         yield from read_capture(path)
 
 
-def load_protocol(specs, venue=None):
-    """(protocol, paths, span in ns) of captures, after one reading.
+class _CopiedFrames:
+    """Stands for the paths of a capture whose only instrument is played under several names."""
+
+    def __init__(self, paths, protocol, count):
+        once = protocol()
+        for frame in _frames(paths):
+            once.observe(frame)
+        if protocol.venue not in ("binance_spot", "binance_usdm") or len(once.instruments) != 1:
+            raise CaptureError(paths[0], None, "a Binance capture of one instrument, to be copied",
+                               f"{protocol.venue}: {', '.join(once.instruments) or 'no instrument'}")
+        self.paths, self.copies = paths, Copies(next(iter(once.instruments)), count)
+
+    def frames(self):
+        for frame in _frames(self.paths):
+            yield from self.copies.of(frame)
+
+
+class Copies:
+    """A capture of one instrument as one of many: the same frames again under other names (for Binance, whose symbols stand in
+    stream names and in one field).
+
+    Parameters: symbol : the recorded one, upper case.  count : how many in all.
+    """
+
+    def __init__(self, symbol, count):
+        base, quote = split_symbol(symbol)
+        self.names = [symbol, *(f"{base[:1]}{n:02d}{quote}" for n in range(1, count))]
+        self.lower = [name.lower().encode() + b"@" for name in self.names]
+        self.upper = [b'"s":"%b"' % name.encode() for name in self.names]
+
+    def of(self, frame):
+        """The frame and its copies, one for each name."""
+        yield frame
+        for n in range(1, len(self.names)):
+            data = frame.data.replace(self.lower[0], self.lower[n], 1).replace(self.upper[0], self.upper[n], 1)
+            hint = self.names[n] if frame.source == "rest" else frame.symbol_hint
+            if data != frame.data or frame.source == "rest":
+                yield frame._replace(data=data, symbol_hint=hint)
+
+
+def load_protocol(specs, venue=None, copies=1):
+    """(protocol, paths or frames, span in ns) of captures, after one reading.
 
     Parameters: specs : paths or glob patterns, played one after another.  venue : a name of VENUES, None to guess.
+                copies : of a Binance capture's only instrument, under names of their own.
     Errors: CaptureError, also when the content is of no venue that is known.
     """
     paths = [path for spec in specs for path in expand_capture(spec)]
@@ -32,6 +77,8 @@ def load_protocol(specs, venue=None):
     if found is None:
         raise CaptureError(paths[0], None, f"a capture of {venue or ' or '.join(VENUES)}", "frames of another kind")
     protocol = found()
+    if copies > 1:
+        paths = _CopiedFrames(paths, found, copies)
     first = last = None
     for frame in _frames(paths):
         if first is None:

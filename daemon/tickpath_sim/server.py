@@ -6,7 +6,7 @@ which they subscribed.
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_EVEN, Decimal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,6 +28,7 @@ HOST = "127.0.0.1"
 TICK_S = 0.02
 FLOOD_TICK_S = 0.01
 CROWD_BYTES = 1 << 20
+CLOSES_KEPT = 256
 
 
 @dataclass
@@ -85,6 +86,7 @@ class SimServer:
         self.listeners = {}                 # key of a stream -> {session: None}, in the order of subscription
         self.latest = {}                    # key of a stream -> its last event
         self.counters = Counter()
+        self.closes = deque(maxlen=CLOSES_KEPT)         # close frames that clients sent, in order
         self._numbers = 0
         self._tasks = set()
         self._servers = []
@@ -207,7 +209,7 @@ class SimServer:
         sessions = list(heard)
         for armed in before:
             self.injector.note(armed.name, event=event, connections=[wire_position(s.connection) for s in sessions])
-        if not self.injector.armed and not self.injector.planted:
+        if not self.injector.armed and not self.injector.planted and not self.injector.late:
             for session in sessions:
                 for data in session.render(event):
                     session.connection.write_message(frame(data))

@@ -65,6 +65,10 @@ class Venue(_Section):
     resync_after_ms: Annotated[int, _m("a streamed book without its snapshot for so long is asked for again", "ms")] = 1000
     instruments_refresh_s: Annotated[float, _m("how often the venue's ticks and lots are asked again; 0 = never", "s")] = 300.0
     weight_per_min: Annotated[int, _m("request weight that REST snapshots may use; 0 = the venue's own cap")] = 0
+    clock_check_s: Annotated[float, _m("between two questions for the venue's time; 0 = never", "s")] = 15.0
+    max_clock_offset_ms: Annotated[int, _m("a venue clock further from ours is warned of", "ms")] = 1000
+    status_check_s: Annotated[float, _m("between two looks at the venue's list, whether its instruments trade; 0 = never",
+                                        "s")] = 30.0
     capture_protocol: Annotated[str, _m("whose messages a capture holds")] = "binance_spot"
     pace: Annotated[str, _m("of a capture: recorded, or fast")] = "recorded"
 
@@ -557,7 +561,8 @@ def _validate_venues(config, bad, one_of):
                                ("silent_after_ms", 0, 600_000), ("ping_after_ms", 50, 600_000),
                                ("replace_after_s", 0, 90_000), ("reconnect_min_ms", 1, 60_000),
                                ("reconnect_max_ms", 1, 600_000), ("resync_after_ms", 10, 60_000),
-                               ("weight_per_min", 0, 1_000_000), ("instruments_refresh_s", 0, 86_400)):
+                               ("weight_per_min", 0, 1_000_000), ("instruments_refresh_s", 0, 86_400),
+                               ("clock_check_s", 0, 86_400), ("max_clock_offset_ms", 1, 86_400_000), ("status_check_s", 0, 86_400)):
             if not low <= getattr(venue, key) <= high:
                 bad(f"{base}.{key}", f"{low} to {high}", getattr(venue, key))
 

@@ -239,6 +239,23 @@ def check_clock_offset(timex):
 
 # ---- memory
 
+def check_venue_clock(name, settings, ask=None):
+    """A venue's clock against this machine's, asked now of its time endpoint. ask : () -> venue_clock.Offset, for tests."""
+    from tickpathd import venue_clock
+    from tickpathd.feeds.protocol import protocol_of
+    from tickpathd.rest import Rest
+    title = f"clock of {name}"
+    try:
+        found = ask() if ask else venue_clock.measured(Rest(protocol_of(settings).rest_url, settings.ca_file), settings.kind)
+    except venue_clock.PROBE_ERRORS as e:
+        return Check(title, WARN, f"unknown: the venue's time cannot be asked: {e}", "check the network and venues.*.rest_url")
+    if venue_clock.is_beyond(found, settings.max_clock_offset_ms):
+        return Check(title, WARN, f"the venue's clock minus ours: expected at most {settings.max_clock_offset_ms} ms, "
+                                  f"found {found.text()}",
+                     "set this machine's clock: systemctl enable --now systemd-timesyncd (or chrony)")
+    return Check(title, OK, f"the venue's clock minus ours: {found.text()}")
+
+
 def meminfo_bytes(root):
     """{name: bytes, or a count where /proc/meminfo gives no unit}."""
     result = {}
@@ -573,6 +590,8 @@ def examine(config, *, root="/", shm_dir="/dev/shm", package_dir=None):
         ("open files", lambda: check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE))),
         ("kernel", lambda: check_kernel(root, platform.release())),
     )]
+    result += [attempt(f"clock of {name}", lambda name=name, settings=settings: check_venue_clock(name, settings))
+               for name, settings in config.venues.items() if not settings.kind.startswith(("capture:", "ccxt:"))]
     return result
 
 

@@ -25,6 +25,7 @@ from tickpath.shm.segment import SegmentError, attach_segment, create_segment
 from tickpath.shm.state_page import state_page_bytes
 from tickpath.shm.words import load_word
 from tickpath.types import CommandKind, Role
+from tickpathd.clock_page import CLOCKS_BYTES, name_venues
 from tickpathd.engine_spec import MAX_FRAME_BYTES, engine_spec, paper_spec
 from tickpathd.feeds.feeds import Feeds, is_live
 from tickpathd.run_dir import RunError, read_run
@@ -64,8 +65,10 @@ class EngineProcess:
         self.engine = Engine(spec, EventWriter(ring.buffer), state.buffer)
         data_driven = all(v.kind.startswith("capture:") and v.pace == "fast" for v in config.venues.values())
         self.live = any(is_live(v) for v in config.venues.values())
-        self.gateway_lane = None
+        self.gateway_lane = clocks = None
         if self.live:
+            clocks = self._segment(name, "clocks", CLOCKS_BYTES, epoch).buffer
+            name_venues(clocks, config.venues)
             gateway = self._segment(name, "feed.gateway", feed_lane_bytes(GATEWAY_LANE_BYTES), epoch)
             self.gateway_lane = FeedLaneReader(gateway.buffer)
         hold_ns = storage.max_hold_ms * 1_000_000 if config.instance.durability == "disk" else 0
@@ -85,10 +88,11 @@ class EngineProcess:
         self.next_journal_look_s = 0.0
         self.session.watch_journal(None, **self.guard)
         self.turns = Turns(self._turn, busy=config.instance.poll == "busy")
+        self.clocks = clocks
         self.feeds = self._new_feeds() if self.live else None
 
     def _new_feeds(self):
-        return Feeds(self.session, self.config, MAX_FRAME_BYTES, self.turns.clock)
+        return Feeds(self.session, self.config, MAX_FRAME_BYTES, self.turns.clock, self.clocks)
 
     def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
         segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)

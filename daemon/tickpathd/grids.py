@@ -83,11 +83,12 @@ class GridWatch:
 
     Parameters: name, slot : of the venue.  settings : config.Venue.  instruments : [(number, config.Instrument)].
                 cache_dir : of the kept tables.  say : called with lines for the operator.
+                spend : () -> bool, whether the venue's budget allows a request now.
     """
 
-    def __init__(self, name, slot, settings, instruments, cache_dir, say):
+    def __init__(self, name, slot, settings, instruments, cache_dir, say, spend=lambda: True):
         self.name, self.slot, self.settings, self.instruments = name, slot, settings, instruments
-        self.cache_dir, self.say = cache_dir, say
+        self.cache_dir, self.say, self.spend = cache_dir, say, spend
         self.refresh_s = settings.instruments_refresh_s
         self.answers = queue.SimpleQueue()
         self.busy = False
@@ -106,7 +107,7 @@ class GridWatch:
         if not self.refresh_s:
             return []
         self._hurry(now_s, rows, off_grid)
-        if not self.busy and now_s >= self.due_s:
+        if not self.busy and now_s >= self.due_s and self.spend():
             self._ask(now_s)
         try:
             loaded = self.answers.get_nowait()

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from tickpath.shm.histogram import bucket_midpoints
 from tickpath.types import BookState, OrderState, TradingState
+from tickpathd.clock_page import read_clocks
 from tickpathd.feed_report import ACCURACY_WANTED, accuracy_text, feed_rows
 
 STEPS = ("receive", "decode", "book", "signal", "strategy", "risk", "order", "encode", "send", "frame_to_order", "ack",
@@ -116,6 +117,17 @@ def recording_summary(result, width):
     return Group(*lines, Text(f"events       {result['events']}\nelapsed      {result['elapsed_s']} s"))
 
 
+def clocks_table(rows):
+    """How the venues' clocks stand against ours; rows: ClockRow.as_dict()."""
+    t = table("Venue clocks", "<venue", "offset", "±", "least lag", "<by")
+    for r in rows:
+        offset = "-" if r["offset_ms"] is None else f"{'>= ' if r['at_least'] else ''}{r['offset_ms']:+,.1f} ms"
+        t.add_row(r["venue"], offset, "-" if r["uncertainty_ms"] is None else f"{r['uncertainty_ms']:,.1f} ms",
+                  "-" if r["stream_lag_ms"] is None else f"{r['stream_lag_ms']:,.1f} ms",
+                  "time endpoint" if r["source"] == "rest" else "stream")
+    return t
+
+
 def counts_table(totals):
     t = table("Messages", "frames", "quotes", "trades", "book", "levels", "bars", "refused", "unsupported", "gaps")
     t.add_row(*(f"{totals[k]:,}" for k in ("frames", "quotes", "trades", "book_messages", "levels", "bars",
@@ -176,6 +188,8 @@ def summary(result):
              market_table(result["info"], result["instruments"], result["totals"]),
              orders_summary_table(result["totals"]), strategy_table(result["info"], result["strategies"]),
              pnl_table(result["pnl_detail"]), latency_table(result["latency"])]
+    if result.get("clocks"):
+        parts.append(clocks_table(result["clocks"]))
     return Group(*parts)
 
 
@@ -198,8 +212,8 @@ def status_line(page, started_s, now_s):
     return text
 
 
-def top_view(page, names, missed):
-    """The screen of `tickpath tap top`."""
+def top_view(page, names, missed, clocks=None):
+    """The screen of `tickpath tap top`. clocks : the clocks page's segment, or None."""
     (info, instruments), totals = page.view(), page.totals()
     strategies = [{"name": n, **s} for n, s in zip(info["strategies"], page.strategies(), strict=True)]
     parts = [Text(f"{names}   {TradingState(totals['trading_state']).name[8:]}   ring head {totals['last_seq']:,}   "
@@ -208,6 +222,8 @@ def top_view(page, names, missed):
     parts += [depth_table(info, i, s) for i, s in enumerate(instruments[:1])]
     parts += [orders_summary_table(totals), strategy_table(info, strategies), open_orders_table(info, page.orders()),
               latency_table(page.latency())]
+    if clocks is not None:
+        parts.append(clocks_table([row.as_dict() for row in read_clocks(clocks.buffer)]))
     return Group(*parts)
 
 

@@ -21,6 +21,7 @@ from tickpath.shm.journal import JournalError
 from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
 from tickpath.shm.words import load_word
+from tickpathd.clock_page import attach_clocks, read_clocks
 from tickpathd.feed_report import AccuracyWatch, feed_rows
 from tickpathd.feeds.feeds import is_live
 from tickpathd.instruments_at_start import with_instruments
@@ -72,7 +73,7 @@ class Run:
         self.on_refresh = on_refresh
         self.stop_signals = 0
         self.engine = self.journal = self.feeder = self.gateway = None
-        self.page = None
+        self.page = self.clocks = None
         self.problems = []
         self.asked = False
         self.journal_restarts = 0
@@ -146,6 +147,7 @@ class Run:
             raise RunError(f"tickpathd: expected it to be ready within {START_TIMEOUT_S:.0f} s, found it "
                            f"{'ended' if self.engine.process.poll() is not None else 'silent'}; see the line above")
         self.page = StatePage.attach(self.name)
+        self.clocks = attach_clocks(self.name)
         self._start_journal()
         self._wait_for_journal()
         arguments = ("--run-dir", str(self.run_dir), "--parent-pid", str(os.getpid()))
@@ -206,6 +208,8 @@ class Run:
         return rows
 
     def _on_journal_ended(self, code):
+        if code == 0 and self.page.totals()["stopped"]:
+            return                     # it has drained an orderly run; the engine's process is about to end as well
         if code < 0 and self.journal_restarts < JOURNAL_RESTARTS_MAX:
             self.journal_restarts += 1
             print(f"tickpath: journal: expected it to run as long as the engine, found it ended by signal {-code}: started "
@@ -270,6 +274,7 @@ class Run:
             "strategies": [{"name": name, **s} for name, s in
                            zip(info["strategies"], self.page.strategies(), strict=True)],
             "instruments": instruments, "info": info, "feeds": self._judge_feeds(at_end=True), "problems": self.problems,
+            "clocks": [row.as_dict() for row in read_clocks(self.clocks.buffer)] if self.clocks else [],
         }
 
 

@@ -9,6 +9,7 @@ from tickpath.shm.ring import EventReader, records
 from tickpath.shm.state_page import StatePage
 from tickpath.types import DTYPES, EVENT_NAMES, PRICE_NONE, SLOT_COUNTS, TIME_NONE
 from tickpathd import render
+from tickpathd.clock_page import attach_clocks, read_clocks
 from tickpathd.feed_report import feed_rows
 from tickpathd.grid_history import GridHistory
 
@@ -93,18 +94,20 @@ def line_of(event):
 
 def snapshot(instance):
     """What `tap top --json` prints: the state page as one dict."""
-    page = StatePage.attach(instance)
+    page, clocks = StatePage.attach(instance), attach_clocks(instance)
     (info, instruments), totals = page.view(), page.totals()
-    return {"info": info, "totals": totals, "instruments": instruments, "feeds": feed_rows(info, totals, instruments),
+    return {"clocks": [row.as_dict() for row in read_clocks(clocks.buffer)] if clocks else [],
+            "info": info, "totals": totals, "instruments": instruments, "feeds": feed_rows(info, totals, instruments),
             "strategies": page.strategies(), "orders": page.orders(), "latency": page.latency()}
 
 
 def top(instance, *, refresh_s=0.5, duration_s=None):
     """The live screen, until the engine ends, Ctrl-C or duration_s."""
-    page = StatePage.attach(instance)
+    page, clocks = StatePage.attach(instance), attach_clocks(instance)
     console = Console()
     end = time.monotonic() + duration_s if duration_s is not None else None
-    with Live(render.top_view(page, instance, 0), console=console, refresh_per_second=4, screen=console.is_terminal) as live:
+    with Live(render.top_view(page, instance, 0, clocks), console=console, refresh_per_second=4,
+              screen=console.is_terminal) as live:
         while page.segment.owner_alive() and (end is None or time.monotonic() < end):
             time.sleep(refresh_s)
-            live.update(render.top_view(page, instance, 0))
+            live.update(render.top_view(page, instance, 0, clocks))

@@ -29,7 +29,7 @@ def attach_shadow(session, spec, paper):
     strategies.append({"name": "warming", "kind": "every_event", "instrument": 0,
                        "parameters": {"order_qty_lots": ORDER_LOTS, "offset_ticks": OFFSET_TICKS}})
     shadow_spec = {**spec, "instruments": [instrument], "strategies": strategies, "max_orders_per_min": 65536,
-                   "max_data_age_ns": NO_LIMIT}
+                   "max_data_age_ns": NO_LIMIT, "consolidated": ()}    # it has one instrument, whoever else quotes it
     shadow = Session(Engine(shadow_spec, EventWriter.local(SHADOW_RING_SLOTS)), paper)
     snapshot, *canned = canned_frames(instrument)
     shadow.on_frame(snapshot, 0, 0)

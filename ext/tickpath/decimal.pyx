@@ -96,7 +96,8 @@ cdef int decimal_to_units_slow(const char* text, Py_ssize_t size, const Grid* g,
         return STATUS_MALFORMED
     if value == 0:
         units[0] = 0
-        return STATUS_OK
+        # No venue writes a zero with a sign: what sent it is broken, and as a quantity it would delete a level.
+        return STATUS_MALFORMED if negative else STATUS_OK
     # units = value * 10^(exponent + scale) / mantissa, which must come out whole.
     shift = exponent + g.scale
     while shift < 0:

@@ -24,7 +24,7 @@ from tickpath.engine_latency cimport record_frame_latency, record_order_latency,
 from tickpath.engine_reports cimport publish_fill, publish_order_state, report_gap
 from tickpath.engine_state cimport engine_publish_state
 from tickpath.market.checksum cimport checksum_matches
-from tickpath.market.gate cimport GATE_CHECKSUM, GATE_GAP, WITHHELD_SILENT
+from tickpath.market.gate cimport GATE_CHECKSUM, GATE_FEED, GATE_GAP
 from tickpath.shm.state_page cimport STEP_ACK, STEP_FILL
 from tickpath.signals.indicators.imbalance cimport imbalance_of
 from tickpath.trading.commands cimport command_judge
@@ -296,7 +296,7 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
         elif result == BOOK_GAP:
             e.gates[instrument].lost_by = GATE_GAP
             report_gap(e, book, records)
-        e.gates[instrument].silent &= ~WITHHELD_SILENT
+        e.gates[instrument].feed_causes &= ~GATE_FEED
         gate_look(e, instrument)
     elif records.type == EV_TRADE:
         if unlikely(is_known_trade(e, <const TradeEvent*>records)):
@@ -336,6 +336,8 @@ cdef inline bint takes_over(EngineCore* e, const Book* book, const BookDelta* d)
         return False
     if e.l3[d.instrument] != NULL:
         return False                       # its orders make its levels
+    if d.flags & DELTA_SNAPSHOT and (book.rules.sync != BOOK_SYNC_STREAM or (d.first_update_id == 0 and d.last_update_id != 0)):
+        return True                        # by REST: the book still lives from the socket that brings its changes
     if d.flags & DELTA_SNAPSHOT and book.rules.sync == BOOK_SYNC_STREAM and book.state == BOOK_GOOD \
             and d.last_update_id != 0 and d.last_update_id <= book.last_update_id:
         return False                       # a second socket begins behind what we hold

@@ -6,14 +6,14 @@ from tickpath.engine cimport CONNECTIONS_MAX, publish, publish_two
 from tickpath.engine_l3 cimport CONNECTION_OF_ORDERS, lose_order_book
 from tickpath.market.book cimport book_lose
 from tickpath.market.consolidated cimport Consolidated, MemberTop, consolidated_member_of, consolidated_on_top
-from tickpath.market.gate cimport GATE_GAP, GATE_SYNCING, WITHHELD_SILENT, Gate, gate_state_of
+from tickpath.market.gate cimport GATE_FEED, GATE_GAP, GATE_SYNCING, Gate, gate_state_of, status_allows
 from tickpath.market.l3_book cimport L3_SEQUENCED
 from tickpath.signals.state cimport Top
 from tickpath.types cimport (
     BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, EV_FEED, EV_GAP, EV_HEALTH, EV_INSTRUMENT_STATUS, FEED_GAP, FEED_LOST,
     FEED_RESUBSCRIBED, FEED_SILENT, HEALTH_BOOK_STATE, HEALTH_FRAME_REFUSED, INSTRUMENT_NONE, MAX_VENUES, STATUS_IGNORED,
-    STATUS_OFF_GRID, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TS_NONE, VENUE_COINBASE, FeedEvent, GapEvent, HealthEvent,
-    InstrumentStatusEvent,
+    STATUS_OFF_GRID, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED, TS_NONE, VENUE_COINBASE, VENUE_STATUS_INVALID, FeedEvent,
+    GapEvent, HealthEvent, InstrumentStatusEvent,
 )
 
 
@@ -96,7 +96,7 @@ cdef void lose_book(EngineCore* e, int instrument, uint32_t cause) noexcept nogi
     if e.books[instrument].state != BOOK_SYNCING:
         lose(e, instrument)
         e.gates[instrument].lost_by = cause
-        e.gates[instrument].silent &= ~WITHHELD_SILENT
+        e.gates[instrument].feed_causes &= ~GATE_FEED
         gate_look_again(e, instrument)
 
 
@@ -171,12 +171,23 @@ cdef void on_market_fact(EngineCore* e, const Slot* record) noexcept nogil:
 
 
 cdef void on_status(EngineCore* e, const InstrumentStatusEvent* s) noexcept nogil:
+    cdef Gate* g
     cdef int i
     e.totals.facts += 1
     for i in range(e.instruments.count):
         if (s.instrument == <uint32_t>i
                 or (s.instrument == INSTRUMENT_NONE and e.instruments.items[i].venue_slot == e.frame_venue)):
-            e.gates[i].venue_status = s.status
+            g = &e.gates[i]
+            # A system that is online again says nothing of an instrument that is halted, and the other way round.
+            if s.instrument == INSTRUMENT_NONE:
+                g.system_status = s.status
+            else:
+                g.own_status = s.status
+            if g.system_status != VENUE_STATUS_INVALID and (g.own_status == VENUE_STATUS_INVALID
+                                                            or not status_allows(g.system_status)):
+                g.venue_status = g.system_status
+            else:
+                g.venue_status = g.own_status
             gate_look_again(e, i)
 
 
@@ -194,5 +205,5 @@ cdef void on_feed_event(EngineCore* e, const FeedEvent* f) noexcept nogil:
         if f.kind == FEED_LOST or f.kind == FEED_RESUBSCRIBED or f.kind == FEED_GAP:
             lose_book(e, i, GATE_GAP)
         elif f.kind == FEED_SILENT:
-            e.gates[i].silent |= WITHHELD_SILENT
+            e.gates[i].feed_causes |= GATE_FEED
             gate_look_again(e, i)

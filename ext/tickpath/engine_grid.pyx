@@ -9,7 +9,7 @@ from tickpath.market.bar_set cimport BarSet
 from tickpath.market.book cimport Book, book_lose, book_regrid
 from tickpath.market.checksum cimport BookChecksum, checksum_init
 from tickpath.market.consolidated cimport Consolidated
-from tickpath.market.gate cimport WITHHELD_GRID, Gate
+from tickpath.market.gate cimport GATE_GRID, Gate
 from tickpath.market.grid_change cimport (
     GridChange, bar_regrid, grid_change_between, ratio_exact, ratio_is_one, ratio_nearest, ratio_of_limit, ratio_of_sum,
 )
@@ -60,7 +60,7 @@ cdef bint engine_regrid(EngineCore* e, const GridEvent* g) noexcept nogil:
     if not holdings_fit(e, g.instrument, &c):
         # Positions and orders are exact on the lot that we have; where that divides the venue's, only its step is new.
         if c.qty.num != 1 or w.qty_step_lots > INT64_MAX // c.qty.den or w.min_notional_ticklots > INT64_MAX // c.qty.den:
-            e.gates[g.instrument].silent |= WITHHELD_GRID
+            e.gates[g.instrument].feed_causes |= GATE_GRID
             refuse(e, g, GRID_REFUSAL_HOLDINGS)
             gate_look_again(e, g.instrument)
             return False
@@ -72,8 +72,8 @@ cdef bint engine_regrid(EngineCore* e, const GridEvent* g) noexcept nogil:
         grid_change_between(&c, &item.price_grid, &item.qty_grid, &w.tick, &w.lot)
     if checksum_init(&checksum, item.rules.checksum, &w.tick, &w.lot, w.price_decimals, w.qty_decimals) != STATUS_OK:
         return refuse(e, g, GRID_REFUSAL_CHECKSUM)
-    if e.gates[g.instrument].silent & WITHHELD_GRID:
-        e.gates[g.instrument].silent &= ~WITHHELD_GRID
+    if e.gates[g.instrument].feed_causes & GATE_GRID:
+        e.gates[g.instrument].feed_causes &= ~GATE_GRID
         gate_look_again(e, g.instrument)
     if (ratio_is_one(&c.price) and ratio_is_one(&c.qty) and w.qty_step_lots == e.risk.limits[g.instrument].qty_step_lots
             and w.min_notional_ticklots == item.min_notional_ticklots and w.price_decimals == item.rules.price_decimals

@@ -6,7 +6,7 @@ from libc.string cimport memset
 from tickpath.engine cimport publish
 from tickpath.engine_feeds cimport gate_look
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_qty_at
-from tickpath.market.gate cimport GATE_CHECKSUM, GATE_GAP, WITHHELD_SILENT
+from tickpath.market.gate cimport GATE_CHECKSUM, GATE_FEED, GATE_GAP
 from tickpath.market.l3_book cimport (
     L3_APPLIED, L3_GAP, L3_INCONSISTENT, L3_OVERFLOW, L3_RULES_COINBASE, L3_RULES_KRAKEN, L3_SEQUENCED, L3_SYNCED,
     L3_UNKNOWN_ORDER, L3Book, l3_checksum, l3_free, l3_init, l3_lose, l3_on_order, l3_truncate,
@@ -52,7 +52,7 @@ cdef bint orders_apply(EngineCore* e, const Slot* records, int32_t count, int32_
             l3_truncate(l, e.l3_depths[instrument])
         if last.flags & ORDER_DELTA_CHECKSUM:
             prove_orders(e, l, instrument, last.checksum)
-    e.gates[instrument].silent &= ~WITHHELD_SILENT
+    e.gates[instrument].feed_causes &= ~GATE_FEED
     applied = applied and l.synced
     if applied:
         e.totals.book_messages += 1

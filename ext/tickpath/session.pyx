@@ -20,7 +20,7 @@ from tickpath.engine_state cimport engine_publish_state
 from tickpath.clock cimport mono_now_ns
 from tickpath.market.grid_change cimport GridChange
 from tickpath.outbox cimport outbox_free, outbox_held, outbox_new, outbox_regrid, outbox_release, outbox_send
-from tickpath.shm.feed_lane cimport FEED_END, FEED_GRID, FeedLaneReader, feed_next, feed_release
+from tickpath.shm.feed_lane cimport FEED_END, FEED_GRID, FEED_RECORD, FeedLaneReader, FeedReader, feed_next, feed_release
 from tickpath.shm.journal_guard cimport journal_guard_look
 from tickpath.shm.lane cimport CommandLane, LaneCommand, lane_is_broken, lane_repair, lane_try_take
 from tickpath.sim.venue cimport (
@@ -29,11 +29,11 @@ from tickpath.sim.venue cimport (
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
     BOOK_GOOD, COMMAND_GUARD, DELTA_LAST, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
-    EV_CONT, EV_FEED, EV_FRAME, EV_GRID, EV_INPUT_LAST, EV_ORDER_DELTA, EV_QUOTE, EV_TRADE,
+    EV_CONT, EV_FEED, EV_FRAME, EV_GRID, EV_INPUT_LAST, EV_INSTRUMENT_STATUS, EV_ORDER_DELTA, EV_QUOTE, EV_TRADE,
     INSTRUMENT_NONE, LANE_NONE, MAX_INSTRUMENTS, MAX_LANES, PRICE_TICKS_NONE,
     REASON_OK, ROLE_SYSTEM, SLOT_BYTES,
-    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent, GridEvent, Slot,
-    likely, unlikely,
+    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent, GridEvent,
+    InstrumentStatusEvent, Slot, likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
@@ -54,6 +54,23 @@ cdef void send_to_sim(void* self, const Order* o, bint is_cancel, EncodeBuffer* 
 
 cdef void regrid_sim(void* self, uint32_t instrument, const GridChange* change, int64_t now_ns) noexcept nogil:
     sim_regrid(<SimVenue*>self, instrument, change, now_ns)
+
+
+# A record that the gateway has made: of the kinds that it may make, about an instrument of ours; anything else is counted.
+cdef void on_lane_record(Session session, const FeedReader* r) noexcept nogil:
+    cdef InstrumentStatusEvent s
+    cdef EngineCore* e = session.core
+    memcpy(&s, r.frame, SLOT_BYTES)
+    if (r.entry.frame_bytes != SLOT_BYTES or s.type != EV_INSTRUMENT_STATUS or s.instrument >= <uint32_t>e.instruments.count
+            or e.instruments.items[s.instrument].venue_slot != r.entry.venue_slot):
+        session.foreign_records += 1
+        return
+    s.ts_recv_ns = r.entry.ts_recv_ns if r.entry.ts_recv_ns > e.now_ns else e.now_ns
+    s.ts_venue_ns = TS_NONE
+    s.venue = e.instruments.items[s.instrument].venue
+    s.flags = 0
+    session._advance(s.ts_recv_ns)
+    engine_on_input(e, <const Slot*>&s)
 
 
 cdef class Session:
@@ -309,6 +326,11 @@ cdef class Session:
                     feed_release(&lane.feed)
                     n += 1
                     continue
+                if unlikely(lane.feed.entry.flags & FEED_RECORD):
+                    on_lane_record(self, &lane.feed)
+                    feed_release(&lane.feed)
+                    n += 1
+                    continue
                 frame.data = lane.feed.frame
                 frame.size = lane.feed.entry.frame_bytes
                 frame.ts_recv_ns = lane.feed.entry.ts_recv_ns
@@ -437,6 +459,10 @@ cdef class Session:
         engine_on_input(self.core, <const Slot*>g)
         return self.core.grid_epochs[instrument & (MAX_INSTRUMENTS - 1)] != before
 
+    def book_times_ns(self, int instrument):
+        """(receive time, venue time) in ns of the last message that an instrument's book took; 0 or TIME_NONE: none."""
+        return self.core.books[instrument].ts_recv_ns, self.core.books[instrument].ts_venue_ns
+
     def gate(self, int instrument):
         """(BookState, mask of GateCause) of an instrument, as its gate says now."""
         return self.core.gates[instrument].state, self.core.gates[instrument].causes
@@ -510,7 +536,7 @@ cdef class Session:
                 return 1
             self._on_recorded_input(record)
             return 2
-        if record.type == EV_CLOCK or record.type == EV_FEED:
+        if record.type == EV_CLOCK or record.type == EV_FEED or record.type == EV_INSTRUMENT_STATUS:
             self._on_recorded_input(record)
             return 1
         if record.type <= EV_INPUT_LAST:

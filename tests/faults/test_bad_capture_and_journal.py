@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked_cli import tickpath
 
 from tickpath.shm.journal import JournalReader, JournalWriter
 from tickpath.types import EventType
@@ -20,16 +21,6 @@ DEMO = ROOT / "config" / "paper-demo.toml"
 CAPTURE = ROOT / "tests" / "golden" / "binance_spot" / "hftbacktest_btcusdt_20240808.gz"
 DONE, FAILED, USAGE, UNVERIFIED = 0, 1, 2, 3
 LINES = 8000
-
-
-def tickpath(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tickpathd.cli", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
 
 
 def run(storage, capture, name):

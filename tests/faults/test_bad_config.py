@@ -1,29 +1,16 @@
 """Configurations that cannot be used: one line that says where, what was expected and what was found."""
 
 import json
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from forked_cli import tickpath
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "config" / "paper-demo.toml"
 DONE, FAILED, USAGE = 0, 1, 2
-
-
-def tickpath(*arguments, env=None):
-    return subprocess.run(
-        [sys.executable, "-m", "tickpathd.cli", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **(env or {})},
-    )
 
 
 def tree(**changes):

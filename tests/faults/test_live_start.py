@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from feed_harness import LiveRun, Simulator
+from feed_harness import LiveRun, Simulator, short_capture
 
 from process_harness import ROOT, until
 from tickpath.types import BookState
@@ -14,8 +14,9 @@ CAPTURE = "binance_spot/hftbacktest_btcusdt_20240808.gz"
 
 
 @pytest.fixture(scope="module")
-def simulator(golden_dir):
-    simulator = Simulator("binance_spot", golden_dir / CAPTURE, "--speed", "4")
+def simulator(golden_dir, tmp_path_factory):
+    simulator = Simulator("binance_spot", short_capture(golden_dir / CAPTURE, tmp_path_factory.mktemp("capture") / "short.gz"),
+                          "--speed", "4")
     yield simulator
     simulator.stop()
 
@@ -47,8 +48,38 @@ def test_no_network_is_said_once_and_tried_on(tmp_path, simulator):
     # The instruments are known, so that nothing but the socket is missing.
     instrument = ('instruments=[{venue="v",symbol="BTC/USDT",venue_symbol="BTCUSDT",tick_size="0.01",lot_size="0.00001",'
                   'min_notional="5"}]')
-    code, err = start(tmp_path, simulator, f'venues.v.ws_url="ws://127.0.0.1:{closed_port()}"', instrument, seconds=3)
-    assert code == 0 and err.count("cannot connect") == 1 and "trying on" in err
+    port = closed_port()
+    code, err = start(tmp_path, simulator, f'venues.v.ws_url="ws://127.0.0.1:{port}"', f'venues.v.rest_url="http://127.0.0.1:{port}"',
+                      "venues.v.clock_check_s=0.05", "venues.v.status_check_s=0.05", instrument, seconds=3)
+    # Some fifty attempts of the socket and as many questions by REST: one line for each of the three that fail.
+    assert code == 0 and err.count("cannot connect") == 1 and err.count("trying on") == 3
+    assert len(err.splitlines()) == 3, err
+
+
+def test_network_that_comes_back_is_said_once_and_the_book_is_there(tmp_path, golden_dir):
+    capture = short_capture(golden_dir / CAPTURE, tmp_path / "short.gz")
+    first = Simulator("binance_spot", capture)
+    port, rest_port = (int(first.urls[key].rsplit(":", 1)[1]) for key in ("ws_url", "rest_url"))
+    run = None
+    try:
+        run = LiveRun(first, "binance_spot", ["BTC/USDT"], tmp_path, "netback")
+        run.until_good()
+        first.stop()
+        # A dozen attempts or so.
+        until(lambda: run.instruments()[0]["book_state"] != BookState.BOOK_GOOD, "the gate to close")
+        time.sleep(1.0)
+        second = Simulator("binance_spot", capture, "--port", port, "--rest-port", rest_port)
+        try:
+            until(lambda: run.instruments()[0]["book_state"] == BookState.BOOK_GOOD
+                  and second.faults.state()["counters"].get("connections"), "the book from the venue that came back", 20)
+            code, _, err = run.end()
+        finally:
+            second.stop()
+        assert code == 0 and err.count("connection lost") == err.count("cannot connect") == err.count(": connected to ") == 1, err
+    finally:
+        if run is not None:
+            run.stop()
+        first.stop()
 
 
 def test_instruments_that_cannot_be_asked_for_stop_the_start_with_one_line(tmp_path, simulator):
@@ -82,7 +113,7 @@ def test_two_sockets_bring_one_stream_and_one_may_go(tmp_path, simulator):
 
 
 def test_certificates_are_checked_and_an_own_authority_can_be_named(tmp_path, golden_dir):
-    simulator = Simulator("binance_spot", golden_dir / CAPTURE, "--speed", "4", "--tls")
+    simulator = Simulator("binance_spot", short_capture(golden_dir / CAPTURE, tmp_path / "short.gz"), "--speed", "4", "--tls")
     run = None
     try:
         code, err = start(tmp_path, simulator)

@@ -19,7 +19,6 @@ from tickpath.shm.segment import attach_segment, create_segment, reclaim_if_stal
 from tickpath.shm.words import load_word
 from tickpath.types import SLOT_DTYPE, EventType
 
-CUTS = 200
 IMAGE_BYTES = 24 << 20
 SYNCED, STATE = 192, 256
 
@@ -65,7 +64,8 @@ class Publisher(threading.Thread):
             time.sleep(0.001)
 
 
-def test_what_was_told_to_be_synced_is_on_the_disk_at_two_hundred_power_cuts(disk, tmp_path):
+@pytest.mark.parametrize("cuts, rotations_min", [(50, 1), pytest.param(200, 6, marks=pytest.mark.soak)])
+def test_what_was_told_to_be_synced_is_on_the_disk_at_every_power_cut(disk, tmp_path, cuts, rotations_min):
     image, point = disk
     instance = f"cut{os.getpid()}"
     run_dir = point / "run"
@@ -82,7 +82,7 @@ def test_what_was_told_to_be_synced_is_on_the_disk_at_two_hundred_power_cuts(dis
             page = until(lambda: attach_segment(instance, "journal"), "the journal's page")
             until(lambda: load_word(page.buffer, STATE) == 1, "a running journal")
             publisher.start()
-            for cut in range(CUTS):
+            for cut in range(cuts):
                 time.sleep(r.uniform(0, 0.02))
                 os.kill(journal.pid, signal.SIGSTOP)
                 until(lambda: stopped(journal.pid), "the journal stopped")
@@ -112,4 +112,4 @@ def test_what_was_told_to_be_synced_is_on_the_disk_at_two_hundred_power_cuts(dis
             journal.kill()
             journal.wait()
             reclaim_if_stale(instance, "journal")
-    assert rotations > 5 and lost > 0, "expected cuts in the middle of segments, and some that lost what was not synced"
+    assert rotations >= rotations_min and lost > 0, "expected cuts in the middle of segments, and some that lost what was not synced"

@@ -12,15 +12,24 @@ from decimal import Decimal
 from tickpath_sim import wire_json
 from tickpath_sim.ledger import Book, merge_rows
 
-__all__ = ["BOOK", "DATA", "SNAPSHOT", "Event", "Instrument", "Protocol", "Reply", "Session", "decimals", "now_ms", "shifted"]
+__all__ = ["BOOK", "DATA", "SNAPSHOT", "Event", "Instrument", "Protocol", "Reply", "Session", "VenueClock",
+           "decimals", "now_ms", "shifted"]
 
 # Kinds of events: a change of a book, a whole book, and all other market data.
 BOOK, SNAPSHOT, DATA = "book", "snapshot", "data"
 HISTORY_EVENTS = 8
 
 
-def now_ms():
-    return time.time_ns() // 1_000_000
+class VenueClock:
+    """The venue's clock: ours and an offset, one for the whole server."""
+    offset_ms = 0
+
+    @classmethod
+    def now_ms(cls):
+        return time.time_ns() // 1_000_000 + cls.offset_ms
+
+
+now_ms = VenueClock.now_ms
 
 
 def decimals(text):
@@ -168,6 +177,7 @@ class Protocol:
         self.last = {}                      # key -> the last event, for streams that greet a new subscriber with the present
         self.pass_number = 0
         self.time_shift_ms = 0              # added to the venue's times in later passes
+        self.live_times = False             # messages bear the venue's present time
 
     # ---- reading the capture
 
@@ -221,7 +231,7 @@ class Protocol:
         if event.kind is DATA:
             if item is not None and item.price_shift:
                 event.price_shift, event.data = item.price_shift, None
-            if self.pass_number:
+            if self.pass_number or self.live_times:
                 event.data = None
             self.last[event.key] = event
             return event
@@ -236,6 +246,8 @@ class Protocol:
             self._move(event, item)
             item.book.apply(event.bids, event.asks)
         self.number(event, item)
+        if self.live_times:
+            event.data = None
         if event.data is None and self.has_checksum:
             event.checksum = self.checksum(item.book)
         item.history.append(event)
@@ -260,12 +272,30 @@ class Protocol:
     def text(self, event):
         """The message's bytes, written again if the event was changed."""
         if event.data is None:
-            event.data = wire_json.dumps(self.rewrite(event, wire_json.loads(event.raw)))
+            message = self.rewrite(event, wire_json.loads(event.raw))
+            if self.live_times:
+                self.stamp(message)
+            event.data = wire_json.dumps(message)
         return event.data
+
+    def stamp(self, message):
+        """Put the venue's present time into a message, where this venue can be asked for that."""
 
     def rewrite(self, event, message):
         """Put the event's rows, ids, checksum and price shift into the decoded message."""
         raise NotImplementedError
+
+    def unknown_event(self, event):
+        """A message of a kind that nobody knows yet, bytes."""
+        return wire_json.dumps({"channel": "newsflash", "type": "newsflash", "e": "newsflash", "s": event.instrument.symbol})
+
+    def unknown_word(self, event):
+        """A message of a known kind with a word in it that nobody knows; None where this venue has none."""
+        return None
+
+    def unknown_element(self, event):
+        """The event's message with one more element, in which a word is unknown; None where a message has no such elements."""
+        return None
 
     def checksum(self, book):
         """The venue's checksum over a book, None where it has none."""
@@ -319,6 +349,10 @@ class Session:
     def render(self, event):
         """The messages, as bytes, that this client gets for an event."""
         return (self.protocol.text(event),)
+
+    def own(self, data):
+        """A message that is the same for all clients, in this client's form."""
+        return data
 
     def heartbeat(self, now_mono):
         """Called every few hundredths of a second where the venue has heartbeats; sends one when it is due."""

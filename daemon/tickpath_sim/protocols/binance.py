@@ -228,6 +228,15 @@ class BinanceSpot(BinanceRest, Protocol):
         elif "B" in message and "u" in message:
             message["u"] += event.instrument.id_offset
 
+    def unknown_event(self, event):
+        return compact({"stream": f"{event.instrument.symbol.lower()}@newsflash",
+                        "data": {"e": "newsflash", "E": now_ms(), "s": event.instrument.symbol}})
+
+    def stamp(self, message):
+        for field in ("E", "T"):
+            if field in message:
+                message[field] = now_ms()
+
     # ---- clients
 
     def session(self, connection, path, query):

@@ -10,6 +10,8 @@ from tickpath_sim.protocols.base import Reply, now_ms
 __all__ = ["BinanceRest", "compact", "split_symbol"]
 
 DEPTH_MAX = 5000
+# The status that a fault gives an instrument which is to vanish from the list.
+DELISTED = "DELISTED"
 
 
 class BinanceRest:
@@ -26,6 +28,9 @@ class BinanceRest:
         if name == "time":
             return Reply(compact({"serverTime": now_ms()}), weight=1)
         if name == "exchangeInfo":
+            asked = [query["symbol"]] if "symbol" in query else _symbols(query.get("symbols", "[]"))
+            if asked is None or any(symbol not in self.listed() for symbol in asked):
+                return _error(-1121, "Invalid symbol.")
             return Reply(compact(self.info(query)), weight=self.info_weight)
         if name == "depth":
             return self.depth(query, old_snapshot)
@@ -58,14 +63,21 @@ class BinanceRest:
     def depth_body(self, sequence, bids, asks):
         return {"lastUpdateId": sequence, "bids": bids, "asks": asks}
 
+    def listed(self):
+        """Symbols of the instrument list: one that was delisted is in it no more."""
+        return ({entry["symbol"] for entry in (self.exchange_info or {}).get("symbols", ())} | set(self.instruments)) - {
+            item.symbol for item in self.instruments.values() if item.status == DELISTED}
+
     def info(self, query):
         entries = {entry["symbol"]: entry for entry in (self.exchange_info or {}).get("symbols", ())}
         for item in self.instruments.values():
             entry = entries[item.symbol] = self.info_entry(item, entries.get(item.symbol))
-            if item.status:
+            if item.status == DELISTED:
+                del entries[item.symbol]
+            elif item.status:
                 entry["status"] = item.status
-        wanted = query.get("symbol")
-        listed = [entry for name, entry in entries.items() if wanted in (None, name)]
+        wanted = {query["symbol"]} if "symbol" in query else set(json.loads(query["symbols"])) if "symbols" in query else None
+        listed = [entry for name, entry in entries.items() if wanted is None or name in wanted]
         return {**(self.exchange_info or {"timezone": "UTC", "rateLimits": [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.rest_weight_per_min}],
             "exchangeFilters": []}), "serverTime": now_ms(), "symbols": listed}
@@ -98,6 +110,15 @@ def split_symbol(symbol):
         if symbol.endswith(quote) and len(symbol) > len(quote):
             return symbol.removesuffix(quote), quote
     return symbol[:-3], symbol[-3:]
+
+
+def _symbols(text):
+    """The list of symbols of a query, None for what is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) and all(isinstance(symbol, str) for symbol in found) else None
 
 
 def _error(code, text, status=400):

@@ -153,6 +153,27 @@ class Bybit(Protocol):
                         entry[field] = shifted(entry[field], event.price_shift) or entry[field]
         return message
 
+    def unknown_event(self, event):
+        return wire_json.dumps({"topic": f"newsflash.{event.instrument.symbol}", "type": "delta", "ts": now_ms(), "data": {}})
+
+    def unknown_word(self, event):
+        return wire_json.dumps({"topic": f"orderbook.{event.instrument.book.depth}.{event.instrument.symbol}", "type": "rewind",
+                                "ts": now_ms(), "data": {"s": event.instrument.symbol, "b": [], "a": [], "u": 5, "seq": 5},
+                                "cts": now_ms()})
+
+    def unknown_element(self, event):
+        """A list of trades in which one has a side that is neither buy nor sell."""
+        if "/publicTrade." not in event.key:
+            return None
+        message = wire_json.loads(self.text(event))
+        message["data"].append({**message["data"][0], "S": "Both", "i": "f" * 8 + "-0000-5000-8000-000000000000"})
+        return wire_json.dumps(message)
+
+    def stamp(self, message):
+        for field in ("ts", "cts"):
+            if field in message:
+                message[field] = now_ms()
+
     def snapshot(self, item, topic):
         book = item.book
         return {"topic": topic, "type": "snapshot", "ts": now_ms(), "data": {

@@ -9,10 +9,9 @@ docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket, seen 2026-11-2
 """
 import json
 import re
-import time
 
 from tickpath_sim import wire_json
-from tickpath_sim.protocols.base import BOOK, DATA, SNAPSHOT, Event, Reply, Session, shifted
+from tickpath_sim.protocols.base import BOOK, DATA, SNAPSHOT, Event, Reply, Session, now_ms, shifted
 from tickpath_sim.protocols.coinbase import Coinbase
 from tickpath_sim.protocols.kraken import iso_now
 
@@ -106,6 +105,9 @@ class CoinbaseAdvanced(Coinbase):
                             entry[field] = shifted(entry[field], event.price_shift) or entry[field]
         return message
 
+    def unknown_event(self, event):
+        return wire_json.dumps({"channel": "newsflash", "client_id": "", "timestamp": iso_now(), "sequence_num": 0, "events": []})
+
     def status_messages(self, instrument, status):
         products = [{"product_type": "SPOT", "id": item.symbol, **self.entry(item, "product_id"),
                      "status": status if item is instrument else item.status or "online"} for item in self.instruments.values()]
@@ -115,8 +117,8 @@ class CoinbaseAdvanced(Coinbase):
     def rest(self, method, path, query, old_snapshot=None):
         name = path.removeprefix("/api/v3/brokerage/").removeprefix("market/")
         if name == "time":
-            return Reply(json.dumps({"iso": iso_now(), "epochSeconds": str(int(time.time())),
-                                     "epochMillis": str(int(time.time() * 1000))}).encode())
+            return Reply(json.dumps({"iso": iso_now(), "epochSeconds": str(now_ms() // 1000),
+                                     "epochMillis": str(now_ms())}).encode())
         if name == "products":
             listed = [self.entry(item, "product_id") for item in self.instruments.values()]
             return Reply(json.dumps({"products": listed, "num_products": len(listed)}).encode())
@@ -137,6 +139,16 @@ def l2_event(product, kind, bids, asks, stamp):
         for side, rows in (("bid", bids), ("offer", asks)) for row in rows]}
 
 
+def snapshot_text(product, book):
+    """The message that opens a book: 46,000 levels in the recorded one, at each loss of a book. So its text is written here and
+    not by wire_json, in a tenth of the time; rows hold the venue's own digits, where nothing needs escaping."""
+    stamp = iso_now()
+    rows = [f'{{"side":"{name}","event_time":"{stamp}","price_level":"{row[0]}","new_quantity":"{row[1]}"}}'
+            for name, side in (("bid", book.bids), ("offer", book.asks)) for row in side.top()]
+    return (f'{{"channel":"l2_data","client_id":"","timestamp":"{stamp}","sequence_num":0,"events":[{{"type":"snapshot",'
+            f'"product_id":"{product}","updates":[{",".join(rows)}]}}]}}').encode()
+
+
 class CoinbaseAdvancedSession(Session):
     def __init__(self, protocol, connection):
         super().__init__(protocol, connection)
@@ -154,6 +166,9 @@ class CoinbaseAdvancedSession(Session):
         data = SEQUENCE.sub(b'"sequence_num":%d' % self.sequence, data, count=1)
         self.sequence += 1
         return data
+
+    def own(self, data):
+        return self.numbered(data) if b'"sequence_num":' in data else data
 
     def render(self, event):
         return (self.numbered(self.protocol.text(event)),)
@@ -202,8 +217,7 @@ class CoinbaseAdvancedSession(Session):
     def _greet(self, key, product):
         protocol = self.protocol
         if key.startswith("l2_data:"):
-            book = protocol.instruments[product].book
-            self.market(self._message("l2_data", [l2_event(product, "snapshot", book.bids.top(), book.asks.top(), iso_now())]))
+            self.market(snapshot_text(product, protocol.instruments[product].book))
         elif key in protocol.last:
             self.market(protocol.text(protocol.last[key]).replace(b'"type":"update"', b'"type":"snapshot"', 1))
 

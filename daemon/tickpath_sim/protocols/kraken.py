@@ -4,12 +4,11 @@ A book of less depth than the recorded one is derived from it, as the venue does
 that falls out of view is not, since the client cuts its book. Rules: docs.kraken.com/exchange, seen 2026-11-21.
 """
 import json
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zlib import crc32
 
-from tickpath_sim.protocols.base import BOOK, Protocol, Reply
+from tickpath_sim.protocols.base import BOOK, Protocol, Reply, VenueClock, now_ms
 
 __all__ = ["DEPTHS", "Kraken", "iso_now", "kraken_checksum"]
 
@@ -26,7 +25,8 @@ def kraken_checksum(book):
 
 
 def iso_now():
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    now = datetime.now(UTC) + timedelta(milliseconds=VenueClock.offset_ms)
+    return now.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Kraken(Protocol):
@@ -73,7 +73,7 @@ class Kraken(Protocol):
     def rest(self, method, path, query, old_snapshot=None):
         name = path.removeprefix("/0/public/")
         if name == "Time":
-            return self._result({"unixtime": int(time.time()), "rfc1123": iso_now()})
+            return self._result({"unixtime": now_ms() // 1000, "rfc1123": iso_now()})
         if name == "SystemStatus":
             return self._result({"status": self.system, "timestamp": iso_now()})
         if name == "AssetPairs":
@@ -84,7 +84,7 @@ class Kraken(Protocol):
             if item is None:
                 return Reply(b'{"error":["EQuery:Unknown asset pair"]}')
             count = int(query.get("count", "100")) if query.get("count", "100").isdecimal() else 100
-            stamp = int(time.time())
+            stamp = now_ms() // 1000
             return self._result({item.symbol: {side: [[r[0], r[1], stamp] for r in rows.top(count)]
                                                for side, rows in (("asks", item.book.asks), ("bids", item.book.bids))}})
         return None

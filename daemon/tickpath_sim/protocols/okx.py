@@ -24,6 +24,11 @@ FIRST_SEQUENCE = 1_000_000
 PRICE_FIELDS = ("px", "last", "askPx", "bidPx", "open24h", "high24h", "low24h", "sodUtc0", "sodUtc8")
 
 
+def plain(text):
+    """A number as OKX writes it, without zeros at its end: a price that a fault has moved may have some."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def okx_checksum(book):
     """Signed CRC32 of bid and ask in turn, price:quantity, of the 25 best levels; a side that is shorter is left out."""
     bids, asks = book.bids.top(CHECKSUM_LEVELS), book.asks.top(CHECKSUM_LEVELS)
@@ -31,7 +36,7 @@ def okx_checksum(book):
     for n in range(max(len(bids), len(asks))):
         for rows in (bids, asks):
             if n < len(rows):
-                parts += rows[n][:2]
+                parts += map(plain, rows[n][:2])
     unsigned = crc32(":".join(parts).encode())
     return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
 
@@ -48,6 +53,7 @@ class Okx(Protocol):
         self.book_keys = {}                 # instId -> key of its recorded book stream
         self.captured = {}                  # instId -> its entry of the recorded instrument list
         self.sequence_reset = set()         # instruments whose next message starts a new chain
+        self.books_by_rest = False          # as since 2026-08: no snapshot at the subscription, and no checksum
 
     @staticmethod
     def claims(frame):
@@ -109,6 +115,8 @@ class Okx(Protocol):
 
     def number(self, event, item):
         before = item.book.sequence
+        if self.books_by_rest:
+            event.data = None
         if item.key in self.sequence_reset:
             self.sequence_reset.discard(item.key)
             item.id_offset = None
@@ -138,7 +146,9 @@ class Okx(Protocol):
             return message
         entry = message["data"][0]
         entry["bids"], entry["asks"] = list(event.bids), list(event.asks)
-        if "checksum" in entry and event.checksum is not None:
+        if self.books_by_rest:
+            entry.pop("checksum", None)
+        elif "checksum" in entry and event.checksum is not None:
             entry["checksum"] = event.checksum
         entry.update(event.ids or {})
         self._later(entry)
@@ -147,6 +157,27 @@ class Okx(Protocol):
     def _later(self, entry):
         if self.time_shift_ms and "ts" in entry:
             entry["ts"] = str(int(entry["ts"]) + self.time_shift_ms)
+
+    def unknown_event(self, event):
+        return wire_json.dumps({"arg": {"channel": "newsflash", "instId": event.instrument.symbol},
+                                "data": [{"ts": str(now_ms())}]})
+
+    def unknown_word(self, event):
+        return wire_json.dumps({"arg": {"channel": "books", "instId": event.instrument.symbol}, "action": "rewind", "data": [
+            {"asks": [], "bids": [], "ts": str(now_ms()), "seqId": 1, "prevSeqId": 1}]})
+
+    def unknown_element(self, event):
+        """A list of trades in which one has a side that is neither buy nor sell."""
+        if not event.key.startswith("trades:"):
+            return None
+        message = wire_json.loads(self.text(event))
+        message["data"].append({**message["data"][0], "side": "both"})
+        return wire_json.dumps(message)
+
+    def stamp(self, message):
+        for entry in message["data"]:
+            if "ts" in entry:
+                entry["ts"] = str(now_ms())
 
     def checksum(self, book):
         return okx_checksum(book)
@@ -252,7 +283,8 @@ class OkxSession(Session):
         if depth:
             self.market(protocol.partial(item, arg, depth))
         elif channel in BOOK_CHANNELS:
-            self.market(protocol.snapshot(item, arg))
+            if not protocol.books_by_rest:
+                self.market(protocol.snapshot(item, arg))
         elif channel == "tickers" and key in protocol.last:
             self.market(protocol.text(protocol.last[key]))
 

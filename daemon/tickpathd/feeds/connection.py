@@ -20,10 +20,11 @@ from tickpathd.feeds.protocol import ControlKind
 from tickpathd.feeds.refusals import Refusals
 
 # What goes wrong on a socket is counted, journaled and said in our words, once per change of state.
-logging.getLogger("tickpathd.sockets").setLevel(logging.CRITICAL)
+logging.getLogger("picows.tickpathd.sockets").setLevel(logging.CRITICAL + 1)
 
 CONNECT_TIMEOUT_S = 10.0
 SOCKETS_PER_LINE = 4              # ids of a line: two sockets at a time, and their successors
+REST_GRACE_S = 5.0                # a book that REST should bring is asked of the stream after so long
 HOLD_AFTER_S = 5.0                # a socket that lived so long was a success: the pause starts small again
 
 
@@ -277,7 +278,7 @@ class Line:
         for s in list(self.sockets):
             if s.live:
                 s.look(now_s)
-        if not self.protocol.needs_rest_snapshot:
+        if not self.protocol.needs_rest_snapshot or self.protocol.may_stream_snapshot:
             self._resynchronise(now_s)
 
     def _resynchronise(self, now_s):
@@ -291,7 +292,9 @@ class Line:
             if state != BookState.BOOK_SYNCING or owner.refusals.covers(instrument):
                 self.resync_at_s.pop(instrument, None)
                 continue
-            at_s, pause_s = self.resync_at_s.get(instrument, (owner.subscribed_s + self.settings.resync_after_ms / 1000, 0.5))
+            # Where REST brings the snapshot, asking the stream again would tear a hole into what waits for it: only if it fails.
+            grace_s = now_s + REST_GRACE_S if self.protocol.needs_rest_snapshot else 0.0
+            at_s, pause_s = self.resync_at_s.get(instrument, (max(grace_s, owner.subscribed_s), 0.5))
             at_s = max(at_s, owner.subscribed_s + self.settings.resync_after_ms / 1000)
             if now_s >= at_s:
                 due.append(instrument)

@@ -4,14 +4,18 @@ Runs in the engine's process, on its loop; what happens on a socket's usual path
 only what happens a few times a second is here.
 """
 import asyncio
+import gc
 import ssl
 import sys
 import time
 
 from tickpath.clock import epoch_ns, mono_ns
+from tickpath.types import TIME_NONE
 from tickpath.venues.listener import FeedListener
+from tickpathd.clock_page import STREAM, write_clock
 from tickpathd.feeds.connection import SOCKETS_PER_LINE, Line
 from tickpathd.feeds.protocol import Stream, protocols_of
+from tickpathd.venue_clock import LagWindow
 
 LOOK_INTERVAL_S = 0.05
 CLOCK_INTERVAL_S = 0.1
@@ -19,14 +23,16 @@ CONNECTIONS_MAX = 64              # of a venue, as in engine.pxd
 
 
 class Feeds:
-    """Parameters: session : Session.  config : Config.  max_frame_bytes : int.  turn_clock : the process's TurnClock, or None."""
+    """Parameters: session : Session.  config : Config.  max_frame_bytes : int.  turn_clock : the process's TurnClock, or None.
+    clocks : buffer of the clocks page, or None."""
 
-    def __init__(self, session, config, max_frame_bytes, turn_clock=None):
-        self.session = session
-        self.turn_clock = turn_clock
+    def __init__(self, session, config, max_frame_bytes, turn_clock=None, clocks=None):
+        self.session, self.turn_clock, self.clocks = session, turn_clock, clocks
+        self.lags = {}            # venue slot -> LagWindow
         self.max_frame_bytes = max_frame_bytes
         self.epoch_offset_ns = epoch_ns() - mono_ns()
         self.counters = {}
+        self.tidied = 0           # sockets gone when the collector was last run
         self.lines = []
         self.tasks = set()
         self.contexts = {}
@@ -121,7 +127,30 @@ class Feeds:
                 # Gates age and timers run even where nothing comes.
                 next_clock_s = now_s + CLOCK_INTERVAL_S
                 self.session.clock(self.now_ns())
+                if self.clocks is not None:
+                    self._look_at_lags(now_s)
+                self._tidy()
             await asyncio.sleep(LOOK_INTERVAL_S)
+
+
+    def _tidy(self):
+        """Free what closed sockets have left: they hold each other in circles, and the collector is switched off in this process.
+        What existed at the start is frozen, so that little is looked at."""
+        gone = self.counters.get("lost_sockets", 0) + self.counters.get("replaced_sockets", 0)
+        if gone != self.tidied:
+            self.tidied = gone
+            gc.collect()
+
+    def _look_at_lags(self, now_s):
+        """How far receive times lie behind venue times: samples of each book's last message, the least of which counts."""
+        for line in self.lines:
+            window = self.lags.setdefault(line.venue_slot, LagWindow())
+            for instrument in line.instruments:
+                recv_ns, venue_ns = self.session.book_times_ns(instrument)
+                if recv_ns > 0 and venue_ns not in (0, TIME_NONE):
+                    window.add(recv_ns - venue_ns, now_s)
+            if (least_ns := window.least(now_s)) is not None:
+                write_clock(self.clocks, line.venue_slot, STREAM, least_ns)
 
 
 def is_live(settings):

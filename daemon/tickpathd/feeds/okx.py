@@ -1,7 +1,9 @@
 """OKX v5: channels by instrument, books chained by seqId, a text ping of our own.
 
 Facts: okx.com/docs-v5/en, WebSocket (seen 2026-11). 3 connections a second from one address; without a message for 30 s the
-venue cuts the line, so "ping" is sent and "pong" comes back. `books` pushes 400 levels each 100 ms.
+venue cuts the line, so "ping" is sent and "pong" comes back. `books` pushes 400 levels each 100 ms. Since 2026-08 a
+subscription to it may bring no snapshot (okx.com/docs-v5/log_en, seen 2026-11): the book then comes by REST, 40 requests in 2 s,
+and is joined to the stream by seqId.
 """
 import json
 
@@ -22,6 +24,11 @@ class Okx(VenueProtocol):
     message_interval_s = 0.1
     ping_interval_s = 10.0
     silent_after_s = 25.0
+    needs_rest_snapshot = True
+    may_stream_snapshot = True
+    weight_per_min = 1200
+    weight_window_s = 2.0
+    snapshot_weight = 1
 
     def _request(self, op, streams):
         args = [{"channel": CHANNELS[s.channel], "instId": s.symbol} for s in streams if s.channel in CHANNELS]
@@ -36,6 +43,9 @@ class Okx(VenueProtocol):
 
     def ping(self):
         return b"ping"
+
+    def snapshot_path(self, symbol):
+        return f"/api/v5/market/books?instId={symbol}&sz=400"
 
     def control(self, data):
         if data == b"pong":

@@ -42,9 +42,11 @@ class VenueProtocol:
     replace_after_s = None        # a new socket is opened before the venue cuts the old one
     ack_timeout_s = 10.0
     needs_rest_snapshot = False
+    may_stream_snapshot = False   # … but the stream may bring one all the same: it is then asked for both ways
     can_resubscribe = True        # one symbol at a time; else the whole line is connected anew
     weight_per_min = 0            # of REST snapshots
     snapshot_weight = 0
+    weight_window_s = 60.0        # over which the venue counts the weight
 
     def __init__(self, settings):
         self.settings = settings

@@ -67,7 +67,7 @@ class RecorderProcess(EngineProcess):
         self.raw.start()
 
     def _new_feeds(self):
-        return RecordingFeeds(self.tap, self.session, self.config, MAX_FRAME_BYTES, self.turns.clock)
+        return RecordingFeeds(self.tap, self.session, self.config, MAX_FRAME_BYTES, self.turns.clock, self.clocks)
 
     def _turn(self, warming):
         self.rest_tap.look()

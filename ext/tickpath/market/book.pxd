@@ -10,9 +10,11 @@
 #   BOOK_SYNC_REST    (Binance, "How to manage a local order book correctly"): messages that arrive before the snapshot are
 #                     kept; those with u <= lastUpdateId are dropped; each applied one must have U <= our last id + 1 <= u.
 #                     (The venue asks for U = previous u + 1; one that overlaps does no harm.) Anything else is a gap.
-#   BOOK_SYNC_STREAM  (Coinbase, Kraken, OKX, Bybit): a snapshot in the stream replaces the book, whenever it comes; what
-#                     comes before the first one is dropped; a message with ids must follow exactly, one without is proven
-#                     by the connection's own sequence (Coinbase) or by a checksum (Kraken, market/checksum.pxd).
+#   BOOK_SYNC_STREAM  (Coinbase, Kraken, OKX, Bybit): a snapshot in the stream replaces the book, whenever it comes; a message
+#                     with ids must follow exactly, one without is proven by the connection's own sequence (Coinbase) or by a
+#                     checksum (Kraken, market/checksum.pxd). What comes before the first snapshot is dropped, or kept where
+#                     it has ids: a snapshot that was asked for (first_update_id = 0; OKX, whose stream need not bring one)
+#                     is joined to the kept messages as in BOOK_SYNC_REST.
 # A gap and a failed checksum lead back to SYNCING, which only a snapshot ends.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 

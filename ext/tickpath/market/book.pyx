@@ -10,13 +10,17 @@ from tickpath.market.grid_change cimport GridChange, GridChangeOf, ratio_exact
 from tickpath.market.instruments cimport BOOK_SYNC_REST, BOOK_SYNC_STREAM, BookRules
 
 from tickpath.types cimport (
-    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, DELTA_ASK, DELTA_CHECKSUM, DELTA_NO_LEVEL, DELTA_SNAPSHOT, SLOT_BYTES,
+    BOOK_GOOD, BOOK_STALE, BOOK_SYNCING, DELTA_ASK, DELTA_CHECKSUM, DELTA_LAST, DELTA_NO_LEVEL, DELTA_SNAPSHOT, SLOT_BYTES,
 )
 
 import numpy as np
 
 from tickpath.decimal import DecimalGrid
 from tickpath.types import BookState
+
+
+# Behind a requested snapshot: so many messages in a row that are older than it were not buffered anywhere.
+cdef enum: OLD_MESSAGES_MAX = 64
 
 
 cdef int book_init(Book* b, int64_t window_ticks, BookRules rules) noexcept nogil:
@@ -480,20 +484,67 @@ cdef bint book_regrid(Book* b, const GridChange* c) noexcept nogil:
     return True
 
 
-cdef int apply_stream(Book* b, const Slot* records, int32_t count) noexcept nogil:
+cdef void load_levels(Book* b, const Slot* records, int32_t count) noexcept nogil:
     cdef const BookDelta* d = <const BookDelta*>records
     cdef int32_t i
+    book_clear(b)
+    # Centre the window on the top of the snapshot before its levels go in.
+    for i in range(count):
+        if not d[i].flags & DELTA_NO_LEVEL:
+            b.base_ticks = (d[i].price_ticks - b.window_ticks // 2) & ~<int64_t>63
+            break
+    set_levels(b, records, count)
+    b.snapshot_update_id = d.last_update_id
+    message_applied(b, d)
+
+
+# A message of a stream that waits for a requested snapshot. One that takes the ids back (OKX, maintenance) starts a new count:
+# a snapshot from behind it has nothing to do with what came before.
+cdef int keep_for_request(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    if unlikely(d.last_update_id + 1 < d.first_update_id):
+        b.pending_count = 0
+        return BOOK_PENDING
+    return keep_pending(b, records, count)
+
+
+# A snapshot that was asked for by REST, where the stream brings none (book.pxd): then come the kept messages behind it.
+cdef int apply_requested(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
+    cdef const BookDelta* p
+    cdef int32_t i = 0, n
+    cdef int result = BOOK_SYNCED
+    if b.state != BOOK_SYNCING:
+        return BOOK_DROPPED_OLD                         # the stream was quicker
+    if b.pending_count > 0 and (<const BookDelta*>b.pending).first_update_id > d.last_update_id + 1:
+        return BOOK_SNAPSHOT_TOO_OLD
+    load_levels(b, records, count)
+    b.chained = 0
+    while i < b.pending_count and result == BOOK_SYNCED:
+        p = <const BookDelta*>(b.pending + i)
+        n = 1
+        while i + n < b.pending_count and not b.pending[i + n - 1].flags & DELTA_LAST:
+            n += 1
+        if p.last_update_id > b.last_update_id or p.first_update_id == b.last_update_id + 1:
+            if apply_stream(b, b.pending + i, n) == BOOK_GAP:
+                result = BOOK_GAP
+        i += n
+    b.pending_count = 0
+    return result
+
+
+cdef int apply_stream(Book* b, const Slot* records, int32_t count) noexcept nogil:
+    cdef const BookDelta* d = <const BookDelta*>records
     if unlikely(d.flags & DELTA_SNAPSHOT):
-        book_clear(b)
-        for i in range(count):
-            if not d[i].flags & DELTA_NO_LEVEL:
-                b.base_ticks = (d[i].price_ticks - b.window_ticks // 2) & ~<int64_t>63
-                break
-        set_levels(b, records, count)
-        b.snapshot_update_id = d.last_update_id
-        message_applied(b, d)
+        if d.first_update_id == 0 and d.last_update_id != 0:
+            return apply_requested(b, records, count)
+        load_levels(b, records, count)
+        b.chained = 1
+        b.pending_count = 0
         return BOOK_SYNCED
     if unlikely(b.state == BOOK_SYNCING):
+        if d.last_update_id != 0:
+            return keep_for_request(b, records, count)
         b.dropped_unsynced += 1
         return BOOK_DROPPED_UNSYNCED
     if d.last_update_id != 0:
@@ -501,12 +552,18 @@ cdef int apply_stream(Book* b, const Slot* records, int32_t count) noexcept nogi
         # chain is no old message.
         if unlikely(d.first_update_id != b.last_update_id + 1):
             if d.last_update_id <= b.last_update_id and d.first_update_id <= d.last_update_id + 1:
-                return BOOK_DROPPED_OLD
-            b.gap_count += 1
-            b.gap_expected_id = b.last_update_id + 1
-            b.gap_found_id = d.first_update_id
-            b.state = BOOK_SYNCING
-            return BOOK_GAP
+                # Behind a requested snapshot a few are old. That all of them are means that the venue has begun to count anew.
+                b.chained -= b.chained <= 0
+                if likely(b.chained > -OLD_MESSAGES_MAX):
+                    return BOOK_DROPPED_OLD
+            # The first one behind a requested snapshot may begin before it: levels are quantities, not changes of them.
+            if b.chained > 0 or d.first_update_id > b.last_update_id + 1 or d.last_update_id <= b.last_update_id:
+                b.gap_count += 1
+                b.gap_expected_id = b.last_update_id + 1
+                b.gap_found_id = d.first_update_id
+                b.state = BOOK_SYNCING
+                return BOOK_GAP
+        b.chained = 1
     set_levels(b, records, count)
     message_applied(b, d)
     return BOOK_APPLIED
@@ -517,7 +574,12 @@ cdef int book_apply(Book* b, const Slot* records, int32_t count) noexcept nogil:
     if b.rules.sync == BOOK_SYNC_STREAM:
         b.checksum_seen = records[count - 1].flags & DELTA_CHECKSUM
         b.checksum = (<const BookDelta*>(records + count - 1)).price_ticks
-        return apply_stream(b, records, count)
+        result = apply_stream(b, records, count)
+        if unlikely(result == BOOK_GAP) and not records.flags & DELTA_SNAPSHOT:
+            # The message that showed the gap is the first that a requested snapshot has to reach.
+            b.pending_count = 0
+            keep_for_request(b, records, count)
+        return result
     if unlikely(records.flags & DELTA_SNAPSHOT):
         return apply_snapshot(b, records, count)
     if unlikely(b.state == BOOK_SYNCING):

@@ -31,9 +31,6 @@ cpdef enum GateCause:
     GATE_EMPTY = 1024             # a side has no level
     GATE_GRID = 2048              # the venue's tick or lot has changed, and ours could not follow yet
 
-cdef enum: WITHHELD_SILENT = 1
-cdef enum: WITHHELD_GRID = 2
-
 cdef struct GateLimits:
     double max_spread                 # (ask - bid) / mid
     double max_jump                   # of the mid from one message to the next, as a fraction
@@ -44,14 +41,19 @@ cdef struct GateLimits:
 cdef struct Gate:
     uint32_t causes
     int32_t state                     # BookState
-    uint32_t venue_status             # VenueStatus, INVALID until the venue has said one
+    uint32_t venue_status             # VenueStatus in force, INVALID until the venue has said one: the stricter of …
+    uint32_t own_status               # … what was said of this instrument …
+    uint32_t system_status            # … and of the whole venue
     uint32_t lost_by                  # GATE_CHECKSUM or GATE_GAP, while SYNCING
-    int32_t silent                    # WITHHELD_*: its connection gives no sign of life, its grid is not the venue's
+    uint32_t feed_causes              # GATE_FEED: its connection gives no sign of life; GATE_GRID: its grid is not the venue's
     int64_t twice_mid_ticks           # of the last message with both sides, 0 = none yet
     int64_t jumped_ns                 # 0 = no jump is doubted
     int64_t crossed_ns                # since when it is crossed, 0 = it is not
     uint64_t messages                 # of book and quotes that were looked at
     uint64_t good_messages            # … and after which the gate was open
+
+cdef inline bint status_allows(uint32_t status) noexcept nogil:
+    return status == VENUE_STATUS_TRADING or status == VENUE_STATUS_POST_ONLY or status == VENUE_STATUS_LIMIT_ONLY
 
 # What keeps the gate closed after a message (fresh) or as time goes by, and with it the state.
 cdef inline uint32_t gate_judge(Gate* g, const GateLimits* l, const Book* b, int64_t bid_ticks, int64_t ask_ticks,
@@ -92,10 +94,8 @@ cdef inline uint32_t gate_judge(Gate* g, const GateLimits* l, const Book* b, int
                 causes |= g.causes & GATE_JUMP           # time alone proves nothing
     if unlikely(now_ns - ts_newest_ns > l.max_age_ns):
         causes |= GATE_AGE
-    if unlikely(g.silent):
-        causes |= (GATE_FEED if g.silent & WITHHELD_SILENT else 0) | (GATE_GRID if g.silent & WITHHELD_GRID else 0)
-    if unlikely(g.venue_status != VENUE_STATUS_INVALID) and g.venue_status != VENUE_STATUS_TRADING \
-            and g.venue_status != VENUE_STATUS_POST_ONLY and g.venue_status != VENUE_STATUS_LIMIT_ONLY:
+    causes |= g.feed_causes
+    if unlikely(g.venue_status != VENUE_STATUS_INVALID) and not status_allows(g.venue_status):
         causes |= GATE_VENUE
     return causes
 

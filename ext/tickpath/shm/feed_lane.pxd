@@ -18,6 +18,7 @@ cdef enum: FEED_ENTRY_BYTES = 32
 cdef enum: FEED_FILLER = 1            # FeedEntry.flags: no frame, skip
 cdef enum: FEED_END = 2               # FeedEntry.flags: the feed is over, no bytes
 cdef enum: FEED_GRID = 4              # FeedEntry.flags: no frame, but a GridEvent: an instrument's grid from now on
+cdef enum: FEED_RECORD = 8            # FeedEntry.flags: the bytes are one input record (types.pxd), made by the gateway
 
 cdef struct FeedEntry:
     uint64_t entry_bytes              # with header and padding

@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 from tickpath.shm.atomics cimport load_acquire_u64, store_release_u64
-from tickpath.types cimport GridEvent, unlikely
+from tickpath.types cimport SLOT_BYTES, GridEvent, unlikely
 
 from tickpath.shm.segment import SegmentError, private_memory
 
@@ -130,6 +130,13 @@ cdef class FeedLaneWriter:
         g.qty_step_lots, g.min_notional_ticklots = qty_step_lots, min_notional_ticklots
         g.price_decimals, g.qty_decimals = price_decimals, qty_decimals
         return self._append(<const char*>&g, sizeof(GridEvent), ts_recv_ns, instrument, FEED_GRID, venue_slot, 0)
+
+    def try_write_record(self, bytes record, int64_t ts_recv_ns, uint32_t instrument, *, uint16_t venue_slot=0):
+        """Append one input record of one slot (DTYPES of tickpath.types): what a process of ours has found out and no frame
+        says. False when the lane is full. Errors: ValueError for another size."""
+        if len(record) != SLOT_BYTES:
+            raise ValueError(f"record: expected {SLOT_BYTES} bytes, found {len(record)}")
+        return self._append(record, SLOT_BYTES, ts_recv_ns, instrument, FEED_RECORD, venue_slot, 0)
 
     def try_end(self, int64_t ts_recv_ns=0):
         """Append the end mark."""

@@ -32,7 +32,7 @@ from tickpath.types import LAYOUT_HASH, LAYOUT_VERSION
 MAGIC = b"TICKPATH"
 HEADER = struct.Struct("<8sIIQQQQQQ64s")
 HEADER_BYTES = 128
-KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4, "lane": 5}
+KINDS = {"ring": 1, "state": 2, "feed": 3, "journal": 4, "lane": 5, "clocks": 6}
 MADV_POPULATE_WRITE = 23          # <asm-generic/mman-common.h>, Linux 5.14; not in Python's mmap
 UNFINISHED = ".new-"              # and a pid, behind the name of a segment that is still being made
 SHM_DIR = "/dev/shm"              # where Linux keeps POSIX shared memory (shm_overview(7))

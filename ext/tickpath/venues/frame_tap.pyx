@@ -90,6 +90,9 @@ cdef class RestTap:
                 self.seen.known_written = self.seen.position
             if not feed_next(&self.seen, MAX_VENUES):
                 return
+            if self.seen.entry.flags != 0:
+                feed_release(&self.seen)   # a grid or a status: a record of ours, not a body
+                continue
             view.data = self.seen.frame
             view.size = self.seen.entry.frame_bytes
             view.ts_recv_ns = self.seen.entry.ts_recv_ns

@@ -230,6 +230,42 @@ cdef int walk_book(OkxDecoder* d, const FrameView* frame, DecodeBatch* batch, ui
     return STATUS_OK
 
 
+# A book by REST, {"code":"0","data":[{"asks":…,"bids":…,"ts":…,"seqId":…}],"msg":""}, whose instrument the hint says.
+# first_update_id = 0 tells the book that it was asked for, and that kept messages follow (market/book.pxd).
+cdef int walk_rest_book(OkxDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
+    cdef const JsonNode* nodes = d.tape.nodes
+    cdef uint32_t data = json_get(nodes, 0, "data", 4)
+    cdef const Instrument* item
+    cdef OkxBookTail tail
+    cdef int32_t bids
+    cdef int status
+    if (frame.instrument_hint >= <uint32_t>d.instruments.count or not json_is_type(nodes, data, b'[')
+            or not json_is_type(nodes, json_at(nodes, data, 0), b'{')
+            or json_get(nodes, json_at(nodes, data, 0), "asks", 4) == JSON_ABSENT):
+        return STATUS_IGNORED
+    item = &d.instruments.items[frame.instrument_hint]
+    data = json_at(nodes, data, 0)
+    status = read_tail(nodes, data, &tail)
+    if status == STATUS_OK and (not tail.seen & TAIL_SEQ or tail.seq_id == 0 or item.venue_slot != d.venue_slot):
+        status = STATUS_MALFORMED
+    if status == STATUS_OK:
+        status = put_rows(batch, nodes, json_get(nodes, data, "asks", 4), item)
+    bids = batch.count
+    if status == STATUS_OK:
+        status = put_rows(batch, nodes, json_get(nodes, data, "bids", 4), item)
+    if status != STATUS_OK:
+        return status
+    if batch_room(batch, 2) == NULL:
+        return STATUS_TOO_LARGE
+    tail.first_update_id = tail.checksum = 0
+    tail.last_update_id = tail.seq_id
+    okx_close_book(batch, 0, bids, d.venue, item, frame.ts_recv_ns, DELTA_SNAPSHOT, &tail)
+    batch.ts_venue_ns = tail.ts_venue_ns
+    batch.kind = MESSAGE_SNAPSHOT
+    batch.instrument = item.instrument
+    return STATUS_OK
+
+
 # ---- elements of a list; STATUS_UNSUPPORTED costs this one only --------------------------------------------------------
 cdef int put_trade(OkxDecoder* d, const FrameView* frame, DecodeBatch* batch, uint32_t at, const Instrument* item) noexcept nogil:
     cdef const JsonNode* nodes = d.tape.nodes
@@ -478,8 +514,10 @@ cdef int walk(OkxDecoder* d, const FrameView* frame, DecodeBatch* batch) noexcep
     nodes = d.tape.nodes
     arg = json_get(nodes, 0, "arg", 3)
     if json_get(nodes, 0, "event", 5) != JSON_ABSENT or json_get(nodes, 0, "code", 4) != JSON_ABSENT:
-        batch.kind = MESSAGE_OTHER                     # what became of a subscription; a REST body, a reply to a request
-        return STATUS_IGNORED
+        status = walk_rest_book(d, frame, batch)
+        if status == STATUS_IGNORED:
+            batch.kind = MESSAGE_OTHER                 # what became of a subscription, a reply to a request
+        return status
     if arg == JSON_ABSENT:
         return STATUS_UNSUPPORTED                      # among others the v3 protocol, {"table":…}
     if not json_is_type(nodes, arg, b'{'):

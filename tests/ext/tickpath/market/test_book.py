@@ -253,3 +253,58 @@ def test_depth_goes_on_behind_the_windows_end():
     book.set_level(1, 100001, 8)
     bids, asks = book.depth(3)
     assert bids.tolist() == [[1000, 5], [999, 6]] and asks.tolist() == [[100000, 7], [100001, 8]]
+
+
+class Requested:
+    """A streamed book whose snapshot is asked for (OKX): updates chain by their first id, a requested one has none."""
+
+    def __init__(self):
+        self.book = OrderBook(sync="stream")
+
+    def update(self, first, last, price=1000, qty=1):
+        return self.book.apply(message(first, last, [(price, qty)]))
+
+    def snapshot(self, last, price=900):
+        return self.book.apply(message(0, last, [(price, 5)], [(2000, 7)], snapshot=True))
+
+
+def test_requested_snapshot_is_joined_to_the_kept_updates_and_the_first_may_begin_before_it():
+    r = Requested()
+    assert [r.update(11, 20), r.update(21, 40, 1001), r.update(41, 50, 1002)] == [BookResult.BOOK_PENDING] * 3
+    assert r.snapshot(30) == BookResult.BOOK_SYNCED and r.book.state == BookState.BOOK_GOOD
+    assert r.book.last_update_id == 50 and r.book.best_bid == (1002, 1) and r.book.qty_at(0, 1001) == 1
+    assert r.book.qty_at(0, 1000) == 0, "expected what the snapshot holds already not to be applied again"
+    assert r.update(51, 60) == BookResult.BOOK_APPLIED
+
+
+def test_requested_snapshot_that_does_not_reach_the_first_kept_update_is_refused_and_the_next_one_taken():
+    r = Requested()
+    r.update(11, 20)
+    assert r.snapshot(5) == BookResult.BOOK_SNAPSHOT_TOO_OLD and r.book.state == BookState.BOOK_SYNCING
+    assert r.snapshot(25) == BookResult.BOOK_SYNCED
+    assert [r.update(16, 22), r.update(23, 30), r.update(31, 32)] == [BookResult.BOOK_DROPPED_OLD, BookResult.BOOK_APPLIED,
+                                                                     BookResult.BOOK_APPLIED]
+    assert r.update(40, 41) == BookResult.BOOK_GAP
+
+
+def test_hole_among_the_kept_updates_is_a_gap_and_the_streams_own_snapshot_ends_it():
+    r = Requested()
+    r.update(11, 20)
+    r.update(31, 40)
+    assert r.snapshot(15) == BookResult.BOOK_GAP and r.book.state == BookState.BOOK_SYNCING
+    assert r.book.apply(message(50, 50, [(1000, 5)], [(2000, 7)], snapshot=True)) == BookResult.BOOK_SYNCED
+    assert r.snapshot(60) == BookResult.BOOK_DROPPED_OLD, "expected a snapshot that comes too late to change nothing"
+    assert r.update(51, 52) == BookResult.BOOK_APPLIED
+
+
+def test_ids_that_begin_anew_while_a_snapshot_is_awaited_do_not_make_it_wait_for_ever():
+    r = Requested()
+    r.update(1_000_001, 1_000_020)
+    assert r.update(1_000_021, 5) == BookResult.BOOK_PENDING                 # the reset: follows, to a smaller id
+    r.update(6, 9, 1003)
+    assert r.snapshot(7) == BookResult.BOOK_SYNCED and r.book.last_update_id == 9
+    # One from before the reset: everything behind it looks old, which is noticed.
+    r.book.lose()
+    assert r.snapshot(1_000_030) == BookResult.BOOK_SYNCED
+    results = [r.update(10 + n, 10 + n) for n in range(70)]
+    assert BookResult.BOOK_GAP in results and r.book.state == BookState.BOOK_SYNCING

@@ -562,7 +562,8 @@ def _validate_venues(config, bad, one_of):
                                ("replace_after_s", 0, 90_000), ("reconnect_min_ms", 1, 60_000),
                                ("reconnect_max_ms", 1, 600_000), ("resync_after_ms", 10, 60_000),
                                ("weight_per_min", 0, 1_000_000), ("instruments_refresh_s", 0, 86_400),
-                               ("clock_check_s", 0, 86_400), ("max_clock_offset_ms", 1, 86_400_000), ("status_check_s", 0, 86_400)):
+                               ("clock_check_s", 0, 86_400), ("max_clock_offset_ms", 1, 86_400_000),
+                               ("status_check_s", 0, 86_400)):
             if not low <= getattr(venue, key) <= high:
                 bad(f"{base}.{key}", f"{low} to {high}", getattr(venue, key))
 

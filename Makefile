@@ -27,7 +27,7 @@ $(DEPS): pyproject.toml $(wildcard constraints/*.txt)
 	@echo "tickpath: installing dependencies into $(VENV)"
 	@c=constraints/py$(VERSION).txt; test -f $$c || c=/dev/null; \
 	  $(BIN)/python -m pip install --disable-pip-version-check -q -c $$c --upgrade setuptools wheel && \
-	  $(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; print("\n".join(p["build-system"]["requires"] + q["dependencies"] + q["optional-dependencies"]["dev"] + q["optional-dependencies"]["research"]))' >$(VENV)/requirements.txt && \
+	  $(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; print("\n".join(p["build-system"]["requires"] + q["dependencies"] + q["optional-dependencies"]["dev"] + q["optional-dependencies"]["ccxt"] + q["optional-dependencies"]["research"]))' >$(VENV)/requirements.txt && \
 	  $(BIN)/python -m pip install --disable-pip-version-check -q -c $$c -r $(VENV)/requirements.txt
 	@touch $@
 

@@ -44,14 +44,14 @@ class Instance(_Section):
 
 
 class Venue(_Section):
-    kind: Annotated[str, _m("binance_spot, …, or capture:<path or glob>")]
+    kind: Annotated[str, _m("binance_spot, …, ccxt:<exchange id>, or capture:<path or glob>")]
     ws_url: Annotated[str, _m("market streams")] = ""
     ws_api_url: Annotated[str, _m("order entry")] = ""
     rest_url: Annotated[str, _m("snapshots and instruments")] = ""
     ca_file: Annotated[str, _m("extra trust anchor")] = ""
     credentials: Annotated[str, _m("a reference, never the key itself")] = ""
     symbols: Annotated[list[str], _m("what to subscribe, as BASE/QUOTE; instruments not listed come from the venue")] = []
-    channels: Annotated[list[str], _m("of book, trades, quotes, l3 (in place of book, order by order: kraken, coinbase)")] = \
+    channels: Annotated[list[str], _m("of book, trades, quotes, l3 (in place of book: kraken, coinbase), candles (ccxt)")] = \
         field(default_factory=lambda: ["book", "trades", "quotes"])
     l3_orders: Annotated[int, _m("orders that an order-by-order book holds, power of two; one more: SYNCING", "orders")] = 65536
     depth: Annotated[int, _m("levels a side to subscribe, where the venue lets choose; the next it offers", "levels")] = 100
@@ -69,6 +69,14 @@ class Venue(_Section):
     max_clock_offset_ms: Annotated[int, _m("a venue clock further from ours is warned of", "ms")] = 1000
     status_check_s: Annotated[float, _m("between two looks at the venue's list, whether its instruments trade; 0 = never",
                                         "s")] = 30.0
+    transport: Annotated[str, _m("of ccxt: ws, rest (polled), or auto: ws where ccxt has it")] = "auto"
+    poll_interval_ms: Annotated[int, _m("ccxt and failover: between the beginnings of two polls of an instrument", "ms")] = 1000
+    candle_interval: Annotated[str, _m("ccxt: length of the venue's candles, in ccxt's words")] = "1m"
+    ccxt_options: Annotated[dict[str, Any], _m("ccxt: entries of its `options`, as its manual names them")] = {}
+    failover: Annotated[str, _m("what feeds an instrument while its stream is bad: none, rest (the venue's own depth, polled), "
+                                "or ccxt:<exchange id>")] = "none"
+    failover_after_ms: Annotated[int, _m("how long the stream is bad before that", "ms")] = 3000
+    failover_trading: Annotated[bool, _m("whether orders may go out on polled data; else they are only shown")] = False
     capture_protocol: Annotated[str, _m("whose messages a capture holds")] = "binance_spot"
     pace: Annotated[str, _m("of a capture: recorded, or fast")] = "recorded"
 
@@ -215,6 +223,7 @@ ENFORCED_LIMITS = {
     "instrument.max_order_qty", "instrument.max_open_orders", "instrument.price_collar_bps", "max_data_age_ms",
     "instrument.max_spread_bps", "instrument.max_jump_bps", "instrument.jump_hold_ms", "instrument.max_crossed_ms"}
 VENUE_KINDS = ("binance_spot", "binance_usdm", "coinbase", "kraken", "okx", "bybit")
+CCXT_ID = re.compile(r"ccxt:[a-z0-9]{1,40}")
 
 
 # ---- loading
@@ -522,6 +531,9 @@ def validate(config, origins, live=False):
 def _validate_venues(config, bad, one_of):
     if not 1 <= len(config.venues) <= 16:
         bad("venues", "1 to 16 venues", sorted(config.venues))
+    # A fallback has a place of its own among the venues of a frame.
+    if len(config.venues) + sum(v.failover != "none" for v in config.venues.values()) > 16:
+        bad("venues", "at most 16 venues, those with a failover counted twice", sorted(config.venues))
     captures = [name for name, venue in config.venues.items() if venue.kind.startswith("capture:")]
     if len(captures) > 1:
         bad("venues", "at most one capture", captures)
@@ -530,18 +542,21 @@ def _validate_venues(config, bad, one_of):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name):
             bad("venues", "names of 1 to 32 characters of [A-Za-z0-9_-]", name)
         if venue.kind.startswith("ccxt:"):
-            bad(f"{base}.kind", "a venue with a decoder of its own, or capture:<path> (this version has no ccxt feed)",
-                venue.kind)
-        if not venue.kind.startswith("capture:") and venue.kind not in VENUE_KINDS:
+            if not CCXT_ID.fullmatch(venue.kind):
+                bad(f"{base}.kind", "an exchange as ccxt names it behind ccxt:, such as ccxt:bitstamp", venue.kind)
+        elif not venue.kind.startswith("capture:") and venue.kind not in VENUE_KINDS:
             near = difflib.get_close_matches(venue.kind, VENUE_KINDS, 2, 0.6)
             guess = f" (did you mean {near}?)" if near else ""
-            bad(f"{base}.kind", f"one of {[*VENUE_KINDS, 'capture:<path>']}{guess}", venue.kind)
+            bad(f"{base}.kind", f"one of {[*VENUE_KINDS, 'ccxt:<exchange id>', 'capture:<path>']}{guess}", venue.kind)
         if venue.kind == "capture:":
             bad(f"{base}.kind", "a path behind capture:", venue.kind)
         one_of(f"{base}.capture_protocol", venue.capture_protocol, VENUE_KINDS)
         one_of(f"{base}.pace", venue.pace, ("recorded", "fast"))
+        of_ccxt = ("candles",) if venue.kind.startswith("ccxt:") else ()
         for channel in venue.channels:
-            one_of(f"{base}.channels", channel, ("book", "trades", "quotes", "l3"))
+            one_of(f"{base}.channels", channel, ("book", "trades", "quotes", "l3", *of_ccxt))
+        one_of(f"{base}.transport", venue.transport, ("auto", "ws", "rest"))
+        _validate_failover(venue, base, bad)
         if "l3" in venue.channels:
             _validate_l3(base, venue, bad)
         for key, schemes in (("ws_url", ("ws", "wss")), ("rest_url", ("http", "https"))):
@@ -561,11 +576,23 @@ def _validate_venues(config, bad, one_of):
                                ("silent_after_ms", 0, 600_000), ("ping_after_ms", 50, 600_000),
                                ("replace_after_s", 0, 90_000), ("reconnect_min_ms", 1, 60_000),
                                ("reconnect_max_ms", 1, 600_000), ("resync_after_ms", 10, 60_000),
-                               ("weight_per_min", 0, 1_000_000), ("instruments_refresh_s", 0, 86_400),
+                               ("weight_per_min", 0, 1_000_000), ("poll_interval_ms", 20, 600_000),
+                               ("failover_after_ms", 100, 600_000), ("instruments_refresh_s", 0, 86_400),
                                ("clock_check_s", 0, 86_400), ("max_clock_offset_ms", 1, 86_400_000),
                                ("status_check_s", 0, 86_400)):
             if not low <= getattr(venue, key) <= high:
                 bad(f"{base}.{key}", f"{low} to {high}", getattr(venue, key))
+
+
+def _validate_failover(venue, base, bad):
+    if venue.failover == "none":
+        return
+    if venue.kind not in VENUE_KINDS:
+        bad(f"{base}.failover", "none (only a venue with a stream of its own can go over to another source)", venue.failover)
+    if venue.failover != "rest" and not CCXT_ID.fullmatch(venue.failover):
+        bad(f"{base}.failover", "none, rest or ccxt:<exchange id>", venue.failover)
+    if "l3" in venue.channels:
+        bad(f"{base}.failover", "none where books are made from single orders (l3)", venue.failover)
 
 
 def _validate_l3(base, venue, bad):

@@ -28,6 +28,7 @@ from tickpath.types import CommandKind, Role
 from tickpathd.clock_page import CLOCKS_BYTES, name_venues
 from tickpathd.engine_spec import MAX_FRAME_BYTES, engine_spec, paper_spec
 from tickpathd.feeds.feeds import Feeds, is_live
+from tickpathd.feeds.workers import worker_feeds
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
 from tickpathd.turns import IDLE_SLEEP_S, Turns
@@ -89,10 +90,12 @@ class EngineProcess:
         self.session.watch_journal(None, **self.guard)
         self.turns = Turns(self._turn, busy=config.instance.poll == "busy")
         self.clocks = clocks
-        self.feeds = self._new_feeds() if self.live else None
+        self.workers = worker_feeds(config, self.session, lambda kind: self._segment(
+            name, kind, feed_lane_bytes(storage.feed_bytes), epoch))
+        self.feeds = self._new_feeds() if self.live or self.workers else None
 
     def _new_feeds(self):
-        return Feeds(self.session, self.config, MAX_FRAME_BYTES, self.turns.clock, self.clocks)
+        return Feeds(self.session, self.config, MAX_FRAME_BYTES, self.turns.clock, self.clocks, self.workers)
 
     def _segment(self, name, kind, size_bytes, epoch, slot_count=0, **options):
         segment = create_segment(name, kind, size_bytes, epoch=epoch, slot_count=slot_count, **options)
@@ -125,6 +128,8 @@ class EngineProcess:
         handled = self.session.drain(self.lane, FRAMES_PER_TURN, warming=warming)
         if self.gateway_lane is not None:
             handled += self.session.drain(self.gateway_lane, FRAMES_PER_TURN, warming=False)
+        for worker in self.workers:
+            handled += worker.drain(self.feeds.now_ns(), FRAMES_PER_TURN)
         if not handled and self.feeds is not None:
             self.feeds.run_due()
         if self.journal_page is None or self.session.journal_doubtful:

@@ -4,6 +4,7 @@ The same function serves run and replay, so that a journal's configuration rebui
 """
 from decimal import Decimal
 
+from tickpathd.feeds.fallback import fallbacks_of
 from tickpathd.feeds.kraken import depth_offered as kraken_depth
 from tickpathd.feeds.kraken import l3_depth_offered as kraken_l3_depth
 
@@ -51,7 +52,8 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
     account, instrument_limits = config.limits.account, config.limits.instrument
     ids = {f"{item.venue}:{item.symbol}": n for n, item in enumerate(config.instruments)}
     venue_slots = {name: n for n, name in enumerate(config.venues)}
-    protocols = [v.capture_protocol if v.kind.startswith("capture:") else v.kind for v in config.venues.values()]
+    protocols = [v.capture_protocol if v.kind.startswith("capture:") else "ccxt" if v.kind.startswith("ccxt:") else v.kind
+                 for v in config.venues.values()]
     instruments = []
     for item in config.instruments:
         step = Decimal(item.order_qty_step or item.lot_size) / Decimal(item.lot_size)
@@ -87,7 +89,10 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
         "max_orders_per_min": account.max_order_rate_per_min,
-        "venues": protocols, "venue_names": list(config.venues), "consolidated": _consolidated(config),
+        "venues": protocols, "venue_names": list(config.venues), "fallbacks": [
+            {"venue": venue_slots[f.name], "source": int(f.source), "after_ns": f.settings.failover_after_ms * 1_000_000,
+             "trading": f.settings.failover_trading} for f in fallbacks_of(config)],
+        "consolidated": _consolidated(config),
         "instruments": instruments,
         "strategies": [{"name": s.name, "kind": s.kind, "parameters": dict(s.parameters), "instrument": ids[s.instrument]}
                        for s in config.strategies],

@@ -1,5 +1,6 @@
 """The gateway: REST for the engine, from a process of its own: book snapshots where a venue's stream brings none, whether the
-venue's instruments trade, their ticks and lots (grids.py), and how its clock stands.
+venue's instruments trade, their ticks and lots (grids.py), how its clock stands, and polls of its own depth while its stream is
+bad (rest_poll.py).
 
 It sees in the state page which books wait for a snapshot, fetches it inside the venue's weight budget, and puts the body into
 its feed lane, where the engine takes it like any frame: stamped on arrival, journaled, judged by the book's own rule. It is
@@ -21,12 +22,15 @@ from tickpath.market.gate import GateCause
 from tickpath.shm.feed_lane import FeedLaneWriter
 from tickpath.shm.segment import SegmentError, attach_segment
 from tickpath.shm.state_page import StatePage
-from tickpath.types import DTYPES, EventType, VenueStatus
+from tickpath.types import DTYPES, EventType, FeedSource, VenueStatus
 from tickpathd.clock_page import REST, attach_clocks, read_clocks, write_clock
+from tickpathd.feeds.depth_poll import depth_weight
+from tickpathd.feeds.fallback import POLLED, fallbacks_of
 from tickpathd.feeds.feeds import is_live
 from tickpathd.feeds.protocol import protocol_of, protocols_of
 from tickpathd.grids import GridWatch
 from tickpathd.rest import Rest, retry_after_s
+from tickpathd.rest_poll import RestPoll
 from tickpathd.run_dir import RunError, read_run, state_dir
 from tickpathd.supervised import die_with
 from tickpathd.venue_clock import OffsetWindow, is_beyond
@@ -118,6 +122,22 @@ class Gateway:
         self.venues = [Venue(slot, name, settings, config) for slot, (name, settings) in enumerate(config.venues.items())
                        if is_live(settings)]
         self.grids_due_s = self.next_clock_look_s = 0.0
+        self.polls = self._make_polls(config)
+
+    def _make_polls(self, config):
+        polls = []
+        for fallback in fallbacks_of(config):
+            if fallback.source == FeedSource.SOURCE_REST:
+                # What a venue's snapshots may use is what its polls may use; a connection of their own, so that neither waits.
+                venue, settings = next(v for v in self.venues if v.name == fallback.name), fallback.settings
+                if not (settings.weight_per_min or venue.protocol.weight_per_min):
+                    venue.budget = Budget(depth_weight(settings)[1])
+                polls.append(RestPoll(fallback, Rest(protocol_of(settings).rest_url, settings.ca_file), venue.budget, self.lane,
+                                      config, self._now_ns, retry_after_s))
+        return polls
+
+    def _now_ns(self):
+        return self.epoch_offset_ns + mono_ns()
 
     def run(self):
         for venue in self.venues:
@@ -132,6 +152,10 @@ class Gateway:
             if time.monotonic() >= self.next_clock_look_s:
                 self.next_clock_look_s = time.monotonic() + CLOCK_LOOK_INTERVAL_S
                 self._look_at_clocks()
+            if self.polls:
+                now_ns = self.page.totals()["now_ns"]
+                for poll in self.polls:
+                    poll.look(rows, now_ns)
             time.sleep(LOOK_INTERVAL_S)
         for venue in self.venues:
             venue.watch.stop()
@@ -142,7 +166,8 @@ class Gateway:
         waiting = []
         for book in venue.books:
             row = rows[book.instrument]
-            if not row["gate_causes"] & GateCause.GATE_SYNCING:
+            # While a fallback feeds it, what is shown is in order, and its own stream's book is to be synchronised all the same.
+            if not row["gate_causes"] & GateCause.GATE_SYNCING and row["source"] not in POLLED:
                 book.pause_s = FIRST_PAUSE_S
             # Diffs must flow before the snapshot is asked for: those that came meanwhile would be missing behind it.
             elif row["pending_slots"] > 0 and time.monotonic() >= book.due_s:
@@ -177,7 +202,7 @@ class Gateway:
             self._say(venue, "snapshots come again")
         venue.reachable = True
         self.counters["snapshots"] += 1
-        ts_recv_ns = self.epoch_offset_ns + mono_ns()
+        ts_recv_ns = self._now_ns()
         self._write(lambda: self.lane.try_write(body, ts_recv_ns, book.instrument, venue_slot=venue.slot))
 
     def _write(self, attempt):

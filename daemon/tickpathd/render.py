@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tickpath.shm.histogram import bucket_midpoints
-from tickpath.types import BookState, OrderState, TradingState
+from tickpath.types import BookState, FeedSource, OrderState, TradingState
 from tickpathd.clock_page import read_clocks
 from tickpathd.feed_report import ACCURACY_WANTED, accuracy_text, feed_rows
 
@@ -57,13 +57,20 @@ def latency_table(latency):
 
 
 def market_table(info, instruments, totals):
-    t = table("Market data", "<instrument", "<book", "bid", "bid qty", "ask", "ask qty", "levels", "last trade")
+    t = table("Market data", "<instrument", "<book", "<source", "bid", "bid qty", "ask", "ask qty", "levels", "last trade")
     for i, s in enumerate(instruments):
-        t.add_row(info["symbols"][i], BookState(s["book_state"]).name[5:], price_text(info, i, s["top_bid_ticks"]),
-                  qty_text(info, i, s["top_bid_lots"]), price_text(info, i, s["top_ask_ticks"]),
-                  qty_text(info, i, s["top_ask_lots"]), f"{s['bid_levels']}+{s['ask_levels']}",
-                  price_text(info, i, s["last_trade_ticks"]))
+        t.add_row(info["symbols"][i], BookState(s["book_state"]).name[5:], source_text(s),
+                  price_text(info, i, s["top_bid_ticks"]), qty_text(info, i, s["top_bid_lots"]),
+                  price_text(info, i, s["top_ask_ticks"]), qty_text(info, i, s["top_ask_lots"]),
+                  f"{s['bid_levels']}+{s['ask_levels']}", price_text(info, i, s["last_trade_ticks"]))
     return t
+
+
+def source_text(state):
+    """Where an instrument's data come from: native, second (its redundant socket), or polled: rest, ccxt."""
+    source = FeedSource(state["source"])
+    polled = source in (FeedSource.SOURCE_REST, FeedSource.SOURCE_CCXT) and state["native_bad_since_ns"]
+    return Text(source.name[7:].lower() if source else "-", style="yellow" if polled else "")
 
 
 def accuracy_cell(accuracy):

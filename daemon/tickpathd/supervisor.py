@@ -7,6 +7,7 @@ still looks after open orders. Whatever else dies out of turn ends the run with 
 are removed only after the journal has drained them, if need be at the next start.
 """
 import contextlib
+import functools
 import json
 import os
 import select
@@ -21,10 +22,12 @@ from tickpath.shm.journal import JournalError
 from tickpath.shm.segment import SegmentError, attach_segment, list_segments, reclaim_if_stale
 from tickpath.shm.state_page import StatePage
 from tickpath.shm.words import load_word
+from tickpath.types import FeedSource
 from tickpathd.clock_page import attach_clocks, read_clocks
 from tickpathd.feed_report import AccuracyWatch, feed_rows
-from tickpathd.feeds.feeds import is_live
+from tickpathd.feeds.feeds import is_capture, is_ccxt, is_live
 from tickpathd.instruments_at_start import with_instruments
+from tickpathd.kept import Kept
 from tickpathd.recovery import drain_stale_ring
 from tickpathd.run_dir import InstanceLock, RunError, new_run, state_dir
 
@@ -33,6 +36,7 @@ END_TIMEOUT_S = 60.0
 REFRESH_S = 0.25
 GATEWAY_RESTART_S = 1.0
 JOURNAL_RESTARTS_MAX = 5
+CCXT_UNUSABLE = 2                 # exit code of ccxt_worker.py
 # In the journal's page, see journal_process.py.
 JOURNAL_STATE_OFFSET, JOURNAL_RUNNING, JOURNAL_FAILED = 256, 1, 3
 
@@ -73,6 +77,7 @@ class Run:
         self.on_refresh = on_refresh
         self.stop_signals = 0
         self.engine = self.journal = self.feeder = self.gateway = None
+        self.workers = []                 # Kept, one for each ccxt venue and ccxt fallback
         self.page = self.clocks = None
         self.problems = []
         self.asked = False
@@ -97,7 +102,7 @@ class Run:
             self._end()
             return self._summary()
         finally:
-            for child in (self.feeder, self.gateway, self.engine, self.journal):
+            for child in (self.feeder, self.gateway, *(w.child for w in self.workers), self.engine, self.journal):
                 if child is not None and child.process.poll() is None:
                     child.kill()
             self._remove_segments()
@@ -110,7 +115,7 @@ class Run:
         feed was begun nothing is in it. What another run left is not ours to remove."""
         if self.engine is None:
             return
-        drained = (self.feeder is None and self.gateway is None) or self.journal.process.poll() == 0
+        drained = (self.feeder is None and self.gateway is None and not self.workers) or self.journal.process.poll() == 0
         for name in list_segments(self.name):
             kind = name.split(".", 2)[2]
             if drained or kind != "ring":
@@ -121,7 +126,7 @@ class Run:
     def _check_captures(self):
         """A capture that is not there stops the run before anything starts."""
         for venue in self.config.venues.values():
-            if is_live(venue):
+            if not is_capture(venue):
                 continue
             try:
                 expand_capture(venue.kind.removeprefix("capture:"))
@@ -151,10 +156,15 @@ class Run:
         self._start_journal()
         self._wait_for_journal()
         arguments = ("--run-dir", str(self.run_dir), "--parent-pid", str(os.getpid()))
-        if any(not is_live(v) for v in self.config.venues.values()):
+        if any(is_capture(v) for v in self.config.venues.values()):
             self.feeder = Child("feeder", "tickpathd.feeder", *arguments)
         if any(is_live(v) for v in self.config.venues.values()):
             self.gateway = Child("gateway", "tickpathd.gateway", *arguments)
+        by_ccxt = [name for name, v in self.config.venues.items() if is_ccxt(v) or v.failover.startswith("ccxt:")]
+        for name in by_ccxt:
+            self.workers.append(Kept(f"ccxt worker of {name}", functools.partial(
+                Child, f"ccxt.{name}", "tickpathd.ccxt_worker", "--venue", name, *arguments), "its gates stay closed meanwhile",
+                fatal_code=CCXT_UNUSABLE))
 
     def _start_journal(self):
         storage = self.config.storage
@@ -190,11 +200,15 @@ class Run:
                 self._on_journal_ended(self.journal.process.returncode)
             if self.gateway is not None and self.gateway.process.poll() is not None and not self.asked:
                 self._on_gateway_ended(self.gateway.process.returncode)
+            for worker in () if self.asked else self.workers:
+                if (problem := worker.look()) is not None:
+                    self.problems.append(problem)
+                    late = True
             if self.feeder is not None and self.feeder.process.poll() not in (None, 0) and self.engine.process.poll() is None:
                 late = True            # the feed broke off: what came is traded to its end
             if (self.stop_signals or late) and not self.asked:
                 self.asked = True
-                for child in (self.feeder, self.gateway, self.engine):
+                for child in (self.feeder, self.gateway, *(w.child for w in self.workers), self.engine):
                     if child is not None:
                         child.signal(signal.SIGTERM)
             if self.stop_signals > 1:
@@ -241,6 +255,8 @@ class Run:
             self.gateway.signal(signal.SIGTERM)
             if self.gateway.wait(10.0) is None:
                 self.gateway.kill()
+        for worker in self.workers:
+            worker.stop(10.0)
         code = self.feeder.wait(2.0) if self.feeder is not None else 0
         if code is None:
             self.feeder.signal(signal.SIGTERM)
@@ -273,6 +289,8 @@ class Run:
             "journal_events": recorded["events"], "latency": self.page.latency(), "totals": totals,
             "strategies": [{"name": name, **s} for name, s in
                            zip(info["strategies"], self.page.strategies(), strict=True)],
+            "sources": {symbol: FeedSource(state["source"]).name[7:].lower()
+                        for symbol, state in zip(info["symbols"], instruments, strict=True)},
             "instruments": instruments, "info": info, "feeds": self._judge_feeds(at_end=True), "problems": self.problems,
             "clocks": [row.as_dict() for row in read_clocks(self.clocks.buffer)] if self.clocks else [],
         }

@@ -207,6 +207,9 @@ cdef inline int quoted_decimal(const char* p, const Grid* g, int64_t* units, con
             return e8_to_units(whole * 100000000 + fraction, g, units)
     return quoted_decimal_slow(p, g, units, end)
 
+# Any mantissa >= 0 x 10^exponent in units of the grid: exact or refused. Returns Status.
+cdef int mantissa_to_units(int64_t mantissa, int exponent, const Grid* g, int64_t* units) noexcept nogil
+
 cdef int quoted_decimal_slow(const char* p, const Grid* g, int64_t* units, const char** end) noexcept nogil
 
 # ---- integers and counts to text, for encoders

@@ -7,7 +7,7 @@ import decimal
 
 from libc.stdint cimport int64_t, uint64_t
 
-from tickpath.types cimport STATUS_MALFORMED, STATUS_OFF_GRID, STATUS_OK, STATUS_OVERFLOW, uint128
+from tickpath.types cimport STATUS_MALFORMED, STATUS_OFF_GRID, STATUS_OK, STATUS_OVERFLOW, int128, uint128
 
 
 cdef int grid_init(Grid* g, int64_t mantissa, int32_t scale) noexcept nogil:
@@ -128,6 +128,29 @@ cdef int quoted_decimal_slow(const char* p, const Grid* g, int64_t* units, const
         return STATUS_MALFORMED
     end[0] = p + n
     return decimal_to_units_slow(p, n, g, units)
+
+
+cdef int mantissa_to_units(int64_t mantissa, int exponent, const Grid* g, int64_t* units) noexcept nogil:
+    cdef int shift = exponent + g.scale
+    cdef int128 value = mantissa, increment = g.mantissa
+    if mantissa == 0:
+        units[0] = 0
+        return STATUS_OK
+    if shift > 18:
+        return STATUS_OVERFLOW
+    if shift < -18:
+        return STATUS_OFF_GRID
+    if shift >= 0:
+        value = value * <int128>POW10[shift]
+    else:
+        increment = increment * <int128>POW10[-shift]
+    if value % increment != 0:
+        return STATUS_OFF_GRID
+    value = value // increment
+    if value > <int128>0x7FFFFFFFFFFFFFFF:
+        return STATUS_OVERFLOW
+    units[0] = <int64_t>value
+    return STATUS_OK
 
 
 cdef int units_to_text(char* out, int64_t units, const Grid* g) noexcept nogil:

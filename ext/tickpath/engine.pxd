@@ -11,6 +11,7 @@ from tickpath.market.bar_set cimport BarSet
 from tickpath.market.book cimport Book
 from tickpath.market.checksum cimport BookChecksum
 from tickpath.market.consolidated cimport Consolidated
+from tickpath.market.failover cimport Failover
 from tickpath.market.gate cimport Gate, GateLimits
 from tickpath.market.grid_change cimport GridChange
 from tickpath.market.instruments cimport InstrumentTable
@@ -123,6 +124,7 @@ cdef struct EngineCore:
     uint32_t frame_connection
     uint8_t book_connections[64]      # by instrument: the connection that its book comes through
     TradeIds* trade_ids               # by instrument
+    Failover* failovers               # by instrument
     uint64_t next_sequences[1024]     # by venue slot and connection, where a venue numbers all that a connection carries
     # Grids that have changed in this run (engine_grid.pxd).
     uint32_t grid_epochs[64]          # by instrument: how often

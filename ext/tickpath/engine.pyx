@@ -11,10 +11,12 @@ from tickpath.market.book cimport (
     BOOK_APPLIED, BOOK_GAP, BOOK_RESULT_INVALID, BOOK_SYNCED, SIDE_ASKS, SIDE_BIDS, book_apply, book_lose,
     book_prefetch, book_qty_at,
 )
-from tickpath.market.instruments cimport BOOK_SYNC_STREAM
 from tickpath.shm.histogram cimport histogram_record
 from tickpath.shm.ring cimport ring_commit, ring_prefetch, ring_publish_slots
 from tickpath.engine_bars cimport bars_close_due, bars_on_trade
+from tickpath.engine_failover cimport (
+    FAILOVER_ELSEWHERE, FAILOVER_NATIVE, FAILOVER_PASS, failover_on_book, is_of_rest, may_take_over,
+)
 from tickpath.engine_feeds cimport (
     check_connection_sequence, consolidate, gate_look, gates_tick, on_market_fact, on_refused_frame,
 )
@@ -37,7 +39,7 @@ from tickpath.trading.risk cimport risk_check, risk_note_order
 from tickpath.trading.strategy cimport ACTION_CANCEL, ACTION_SUBMIT, Action, CompiledStrategy, Timer
 from tickpath.types cimport (
     BOOK_GOOD, CORE_FAULT_BOOK_LEVELS, CORE_FAULT_EXPOSURE, CORE_FAULT_ORDER_SLOT, CORE_FAULT_ORDER_SUM,
-    COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST, DELTA_SNAPSHOT,
+    COMMAND_CANCEL_ALL, COMMAND_GUARD, COMMAND_KILL, COMMAND_SET_STATE, COMMAND_STOP, DELTA_LAST,
     EV_BOOK_DELTA, EV_CANCEL, EV_CLOCK, EV_COMMAND, EV_CONT, EV_EXEC_REPORT, EV_FRAME,
     EV_GRID, EV_INTENT, EV_NONE, EV_ORDER_DELTA, EV_ORDER_STATE, EV_QUOTE, EV_REFUSAL, EV_TIMER, EV_TRADE,
     EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, FRAME_CONNECTION_SHIFT, FRAME_STATUS_MASK,
@@ -260,7 +262,7 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
     cdef Top* top = &e.tops[instrument]
     cdef Book* book = &e.books[instrument]
     cdef const QuoteEvent* q
-    cdef int result
+    cdef int result, source = FAILOVER_PASS
     changes.instrument = instrument
     changes.top_changed = 0
     changes.book_applied = 0
@@ -280,11 +282,17 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
             gate_look(e, instrument)
     elif records.type == EV_BOOK_DELTA:
         e.totals.levels += count
-        if unlikely(e.book_connections[instrument] != e.frame_connection) and not takes_over(e, book, <const BookDelta*>records):
-            return skip_duplicate(e, <Slot*>records, count)
-        result = book_apply(book, records, count)
-        if unlikely(book.checksum_seen) and (result == BOOK_APPLIED or result == BOOK_SYNCED):
-            result = prove_book(e, book, instrument, result)
+        if unlikely(e.book_connections[instrument] != e.frame_connection):
+            if unlikely(e.failovers[instrument].configured):
+                source = failover_on_book(e, records, count, &result)
+            if source == FAILOVER_ELSEWHERE:
+                return forget(<Slot*>records, count)
+            if source == FAILOVER_PASS and not takes_over(e, book, <const BookDelta*>records):
+                return skip_duplicate(e, <Slot*>records, count)
+        if likely(source != FAILOVER_NATIVE):
+            result = book_apply(book, records, count)
+            if unlikely(book.checksum_seen) and (result == BOOK_APPLIED or result == BOOK_SYNCED):
+                result = prove_book(e, book, instrument, result)
         if likely(result == BOOK_APPLIED or result == BOOK_SYNCED):
             core_check(e, book.sides[SIDE_BIDS].level_count >= 0 and book.sides[SIDE_ASKS].level_count >= 0,
                        CORE_FAULT_BOOK_LEVELS)
@@ -311,10 +319,14 @@ cdef inline bint apply_to_book(EngineCore* e, const Slot* records, int32_t count
 
 # It is in the ring as an input; from here on, the simulated venue included, it did not happen.
 cdef bint skip_duplicate(EngineCore* e, Slot* records, int32_t count) noexcept nogil:
+    e.totals.duplicates += 1
+    return forget(records, count)
+
+
+cdef bint forget(Slot* records, int32_t count) noexcept nogil:
     cdef int32_t i
     for i in range(count):
         records[i].type = EV_NONE
-    e.totals.duplicates += 1
     return False
 
 
@@ -329,18 +341,14 @@ cdef int prove_book(EngineCore* e, Book* book, uint32_t instrument, int result) 
     return BOOK_RESULT_INVALID
 
 
-# Numbered messages chain whichever socket brings them, the first copy wins and the book drops the rest. Those without a number
-# are a socket's own story, which a snapshot begins.
+# Another connection than the one that this book came through.
 cdef inline bint takes_over(EngineCore* e, const Book* book, const BookDelta* d) noexcept nogil:
-    if d.last_update_id == 0 and not d.flags & DELTA_SNAPSHOT:
+    if not may_take_over(book, d):
         return False
     if e.l3[d.instrument] != NULL:
         return False                       # its orders make its levels
-    if d.flags & DELTA_SNAPSHOT and (book.rules.sync != BOOK_SYNC_STREAM or (d.first_update_id == 0 and d.last_update_id != 0)):
-        return True                        # by REST: the book still lives from the socket that brings its changes
-    if d.flags & DELTA_SNAPSHOT and book.rules.sync == BOOK_SYNC_STREAM and book.state == BOOK_GOOD \
-            and d.last_update_id != 0 and d.last_update_id <= book.last_update_id:
-        return False                       # a second socket begins behind what we hold
+    if is_of_rest(book, d):
+        return True                        # the book still lives from the socket that brings its changes
     e.book_connections[d.instrument] = <uint8_t>e.frame_connection
     return True
 

@@ -11,6 +11,7 @@ from tickpath.market.bar_set cimport bar_set_configure, bar_set_init
 from tickpath.market.book cimport Book, book_free, book_init
 from tickpath.market.checksum cimport BookChecksum, checksum_init
 from tickpath.market.consolidated cimport ConsolidatedBook
+from tickpath.market.failover cimport Failover
 from tickpath.market.gate cimport GATE_EMPTY, GATE_SYNCING, Gate, GateLimits
 from tickpath.market.instruments cimport BookRules, InstrumentTable, book_rules_of, instrument_add
 from tickpath.shm.state_page cimport StatePageLayout
@@ -76,6 +77,7 @@ cdef class Engine:
         e.books = <Book*>calloc(MAX_INSTRUMENTS, sizeof(Book))
         e.gates = <Gate*>calloc(MAX_INSTRUMENTS, sizeof(Gate))
         e.trade_ids = <TradeIds*>calloc(MAX_INSTRUMENTS, sizeof(TradeIds))
+        e.failovers = <Failover*>calloc(MAX_INSTRUMENTS, sizeof(Failover))
         e.checksums = <BookChecksum*>calloc(MAX_INSTRUMENTS, sizeof(BookChecksum))
         e.gate_limits = <GateLimits*>calloc(MAX_INSTRUMENTS, sizeof(GateLimits))
         e.tops = <Top*>calloc(MAX_INSTRUMENTS, sizeof(Top))
@@ -88,7 +90,7 @@ cdef class Engine:
         e.buffer = <EncodeBuffer*>calloc(1, sizeof(EncodeBuffer))
         if (e.instruments == NULL or e.trade_ids == NULL or e.checksums == NULL or e.gates == NULL or e.gate_limits == NULL
                 or e.books == NULL or e.tops == NULL or e.signals == NULL or e.risk == NULL or e.orders == NULL
-                or e.account == NULL or e.positions == NULL or e.buffer == NULL or e.bars == NULL):
+                or e.account == NULL or e.positions == NULL or e.buffer == NULL or e.bars == NULL or e.failovers == NULL):
             raise MemoryError()
         prefix = client_order_prefix(spec["instance"], spec["epoch"]).encode()
         memcpy(e.id_prefix, <const char*>prefix, 12)
@@ -99,6 +101,7 @@ cdef class Engine:
                            spec["max_frame_bytes"], use_scanner) != 0:
                 raise MemoryError()
             e.venue_count += 1
+        self._build_fallbacks(spec)
         self._batch_slots = np.zeros(BATCH_SLOTS, SLOT_DTYPE)
         memory = self._batch_slots.view(np.uint8)
         e.batch.slots = <Slot*>&memory[0]
@@ -120,6 +123,9 @@ cdef class Engine:
         if e.books != NULL:
             for i in range(MAX_INSTRUMENTS):
                 book_free(&e.books[i])
+        if e.failovers != NULL:
+            for i in range(MAX_INSTRUMENTS):
+                book_free(&e.failovers[i].standby)
         for i in range(e.venue_count):
             decoder_free(&e.decoders[i])
         free(e.instruments)
@@ -128,6 +134,7 @@ cdef class Engine:
         free(e.gate_limits)
         free(e.checksums)
         free(e.trade_ids)
+        free(e.failovers)
         free(e.tops)
         free(e.signals)
         free(e.bars)
@@ -236,6 +243,35 @@ cdef class Engine:
             for i in members:
                 e.consolidated_of[i] = k
         e.consolidated_count = len(groups)
+
+    def _build_fallbacks(self, spec):
+        """spec["fallbacks"]: {venue (its slot), source (FeedSource), after_ns, trading} each; their frames have slots of their
+        own, behind those of the venues."""
+        cdef EngineCore* e = self.core
+        cdef Failover* f
+        cdef int i
+        cdef BookRules rules
+        for item in spec.get("fallbacks", ()):
+            if e.venue_count == MAX_VENUES:
+                raise ValueError(f"fallbacks: expected at most {MAX_VENUES} venues and fallbacks, found one more")
+            if decoder_new(&e.decoders[e.venue_count], VENUE_CCXT, item["venue"], e.instruments, e.id_prefix,
+                           spec["max_frame_bytes"], True) != 0:
+                raise MemoryError()
+            for i in range(e.instruments.count):
+                if e.instruments.items[i].venue_slot != item["venue"]:
+                    continue
+                if e.l3[i] != NULL:
+                    raise ValueError("fallbacks: expected books of levels, found one made from single orders")
+                f = &e.failovers[i]
+                rules = book_rules_of(VENUE_CCXT, &e.instruments.items[i].price_grid, &e.instruments.items[i].qty_grid)
+                if book_init(&f.standby, e.instruments.items[i].book_window_ticks, rules) != 0:
+                    raise MemoryError()
+                f.configured = 1
+                f.source = item["source"]
+                f.trading = item["trading"]
+                f.after_ns = item["after_ns"]
+                f.venue_slot = e.venue_count
+            e.venue_count += 1
 
     def _build_strategies(self, spec):
         cdef EngineCore* e = self.core

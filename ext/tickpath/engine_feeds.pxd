@@ -29,6 +29,8 @@ cdef void gate_look_again(EngineCore* e, uint32_t instrument) noexcept nogil
 cdef void consolidate(EngineCore* e, uint32_t instrument, int64_t ts_venue_ns) noexcept nogil
 # Every gate, as time goes by.
 cdef void gates_tick(EngineCore* e) noexcept nogil
+# The gate without a message of its own: time has passed, or something was said about it.
+cdef void gate_look_again(EngineCore* e, uint32_t instrument) noexcept nogil
 # A frame that gave no record.
 cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) noexcept nogil
 # Venues that number all they send over a connection.

@@ -3,9 +3,11 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
 from tickpath.engine cimport CONNECTIONS_MAX, publish, publish_two
+from tickpath.engine_failover cimport failover_on_feed, failover_on_gate, native_book, native_connection
 from tickpath.engine_l3 cimport CONNECTION_OF_ORDERS, lose_order_book
 from tickpath.market.book cimport book_lose
 from tickpath.market.consolidated cimport Consolidated, MemberTop, consolidated_member_of, consolidated_on_top
+from tickpath.market.failover cimport POLL_CONNECTION
 from tickpath.market.gate cimport GATE_FEED, GATE_GAP, GATE_SYNCING, Gate, gate_state_of, status_allows
 from tickpath.market.l3_book cimport L3_SEQUENCED
 from tickpath.signals.state cimport Top
@@ -49,6 +51,8 @@ cdef void gate_turn(EngineCore* e, uint32_t instrument, uint32_t causes) noexcep
     h.total = e.totals.gate_changes
     g.causes = causes
     g.state = <int>h.value
+    if e.failovers[instrument].configured:
+        failover_on_gate(e, instrument, causes)
     e.tops[instrument].state = g.state
     publish(e, <const Slot*>&h)
     if e.consolidated_of[instrument] >= 0:
@@ -89,11 +93,13 @@ cdef void gates_tick(EngineCore* e) noexcept nogil:
 cdef inline bint is_of_connection(const EngineCore* e, int instrument, uint32_t venue_slot, uint32_t connection) noexcept nogil:
     if e.l3[instrument] != NULL:
         connection |= CONNECTION_OF_ORDERS
-    return e.instruments.items[instrument].venue_slot == venue_slot and e.book_connections[instrument] == connection
+    return e.instruments.items[instrument].venue_slot == venue_slot and native_connection(e, instrument) == connection
 
 
 cdef void lose_book(EngineCore* e, int instrument, uint32_t cause) noexcept nogil:
-    if e.books[instrument].state != BOOK_SYNCING:
+    if e.failovers[instrument].active:
+        book_lose(native_book(e, instrument))       # what is shown is the fallback's
+    elif e.books[instrument].state != BOOK_SYNCING:
         lose(e, instrument)
         e.gates[instrument].lost_by = cause
         e.gates[instrument].feed_causes &= ~GATE_FEED
@@ -132,8 +138,8 @@ cdef void on_refused_frame(EngineCore* e, const FrameEvent* head, int status) no
             # Without a number of its own nothing proves that a book is whole but a new snapshot.
             if (e.l3[i].rules & L3_SEQUENCED == 0) if e.l3[i] != NULL else head.venue == VENUE_COINBASE:
                 lose_book(e, i, GATE_GAP)
-            elif e.books[i].state == BOOK_GOOD:
-                e.books[i].state = BOOK_STALE
+            elif native_book(e, i).state == BOOK_GOOD:
+                native_book(e, i).state = BOOK_STALE
                 gate_look_again(e, i)
 
 
@@ -195,6 +201,8 @@ cdef void on_feed_event(EngineCore* e, const FeedEvent* f) noexcept nogil:
     cdef int i
     e.totals.feed_events += 1
     e.totals.venue_losses[f.venue_slot % MAX_VENUES] += f.kind == FEED_LOST
+    if f.connection == POLL_CONNECTION:
+        failover_on_feed(e, f)
     if f.kind == FEED_LOST or f.kind == FEED_RESUBSCRIBED or f.kind == FEED_GAP:
         e.next_sequences[f.venue_slot % MAX_VENUES * CONNECTIONS_MAX + (f.connection & (CONNECTIONS_MAX - 1))] = 0
     for i in range(e.instruments.count):
@@ -204,6 +212,6 @@ cdef void on_feed_event(EngineCore* e, const FeedEvent* f) noexcept nogil:
             continue
         if f.kind == FEED_LOST or f.kind == FEED_RESUBSCRIBED or f.kind == FEED_GAP:
             lose_book(e, i, GATE_GAP)
-        elif f.kind == FEED_SILENT:
+        elif f.kind == FEED_SILENT and not e.failovers[i].active:
             e.gates[i].feed_causes |= GATE_FEED
             gate_look_again(e, i)

@@ -147,6 +147,8 @@ cdef void switch_instrument(EngineCore* e, uint32_t instrument, const Wanted* w,
             lose_order_book(e, instrument)             # orders have no grid but their book's: the venue gives them anew
         elif not book_regrid(book, c):
             book_lose(book)
+        if e.failovers[instrument].configured:
+            book_lose(&e.failovers[instrument].standby)        # the book that is not shown: a snapshot makes it anew
         regrid_top(&e.tops[instrument], c)
         regrid_gate(&e.gates[instrument], c)
         regrid_signals(&e.signals[instrument], c, &rounded)
@@ -159,6 +161,8 @@ cdef void switch_instrument(EngineCore* e, uint32_t instrument, const Wanted* w,
     instrument_set_grid(item, w.tick, w.lot, w.min_notional_ticklots)
     item.rules.price_decimals = book.rules.price_decimals = w.price_decimals
     item.rules.qty_decimals = book.rules.qty_decimals = w.qty_decimals
+    e.failovers[instrument].standby.rules.price_decimals = w.price_decimals
+    e.failovers[instrument].standby.rules.qty_decimals = w.qty_decimals
     e.checksums[instrument] = checksum[0]
     e.totals.grid_rounded += rounded
     if e.consolidated_of[instrument] >= 0:

@@ -4,6 +4,7 @@ from libc.string cimport memset
 
 from tickpath.decimal cimport ctz64
 from tickpath.engine cimport EngineCore
+from tickpath.engine_failover cimport failover_source, native_book
 from tickpath.market.bar_set cimport BarSet
 from tickpath.market.bars cimport BarBuilder
 from tickpath.market.book cimport SIDE_ASKS, SIDE_BIDS, Book, book_depth
@@ -50,7 +51,9 @@ cdef void engine_publish_state(EngineCore* e) noexcept nogil:
         s.messages = e.gates[i].messages
         s.good_messages = e.gates[i].good_messages
         s.book_gaps = b.gap_count
-        s.pending_slots = b.pending_count if b.state == BOOK_SYNCING else 0
+        s.pending_slots = native_book(e, i).pending_count if native_book(e, i).state == BOOK_SYNCING else 0
+        s.source = failover_source(e, i)
+        s.native_bad_since_ns = e.failovers[i].bad_since_ns
         if e.l3[i] != NULL:
             publish_order_book(e.l3[i], &s)
         s.bid_levels = b.sides[SIDE_BIDS].level_count + b.sides[SIDE_BIDS].far_count

@@ -14,6 +14,7 @@ from tickpath.engine cimport (
     EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
     engine_report_feed_broken, engine_run_timers, engine_start,
 )
+from tickpath.engine_failover cimport native_book
 from tickpath.engine_build cimport Engine
 from tickpath.engine_prefetch cimport engine_prefetch
 from tickpath.engine_state cimport engine_publish_state
@@ -183,9 +184,9 @@ cdef class Session:
                     n += 1
                 # Depth counts only once the engine's book, which the simulated venue looks at, is proven.
                 if self.core.books[records[i].instrument].state == BOOK_GOOD:
-                    sim_on_market(self.sim, records + i, n, records.ts_recv_ns)
+                    sim_on_market(self.sim, records + i, n, self.core.now_ns)
             elif records[i].type == EV_TRADE or records[i].type == EV_QUOTE or records[i].type == EV_ORDER_DELTA:
-                sim_on_market(self.sim, records + i, 1, records.ts_recv_ns)
+                sim_on_market(self.sim, records + i, 1, self.core.now_ns)
             i += n
 
     # ---- warming
@@ -346,6 +347,30 @@ cdef class Session:
                 self._warm()
         return n + commands
 
+    def drain_worker(self, FeedLaneReader lane not None, int64_t ts_recv_ns, uint16_t venue_slot, uint16_t connection,
+                     int max_frames=64):
+        """Up to max_frames frames of a worker's lane, stamped here; returns how many there were. A worker is taken for hostile:
+        its own stamps, venue and end mark do not count, and an entry that does not fit breaks its lane and nothing else."""
+        cdef FrameView frame
+        cdef int n = 0
+        with nogil:
+            frame.ts_recv_ns = ts_recv_ns
+            frame.instrument_hint = INSTRUMENT_NONE
+            frame.venue_slot = venue_slot
+            frame.connection = connection
+            while n < max_frames and feed_next(&lane.feed, self.core.venue_count):
+                if unlikely(lane.feed.entry.venue_slot != venue_slot or lane.feed.entry.flags != 0):
+                    lane.feed.broken = 1
+                    break
+                frame.data = lane.feed.frame
+                frame.size = lane.feed.entry.frame_bytes
+                self._on_frame(&frame)
+                feed_release(&lane.feed)
+                n += 1
+            if n > 0:
+                engine_publish_state(self.core)
+        return n
+
     def on_frame(self, bytes data, int64_t ts_recv_ns, uint32_t instrument_hint=0xFFFFFFFF, *, uint16_t venue_slot=0,
                  uint16_t connection=0):
         """One raw frame, as from a socket; returns its Status. Errors: ValueError for a venue or connection we do not have."""
@@ -464,7 +489,10 @@ cdef class Session:
         return self.core.books[instrument].ts_recv_ns, self.core.books[instrument].ts_venue_ns
 
     def gate(self, int instrument):
-        """(BookState, mask of GateCause) of an instrument, as its gate says now."""
+        """(BookState, mask of GateCause) of an instrument, as its gate says now; while a fallback feeds it the state is that of
+        its own stream's book, which is still to be synchronised."""
+        if self.core.failovers[instrument].active:
+            return native_book(self.core, instrument).state, self.core.gates[instrument].causes
         return self.core.gates[instrument].state, self.core.gates[instrument].causes
 
     def settle(self, int64_t limit_ns=10_000_000_000):

@@ -230,6 +230,14 @@ cpdef enum FeedKind:
     FEED_RESUBSCRIBED = 6
     FEED_REFUSED = 7              # the venue refused a subscription; value = its code
 
+# Where an instrument's data come from.
+cpdef enum FeedSource:
+    SOURCE_NONE = 0
+    SOURCE_NATIVE = 1             # the venue's own stream, first socket
+    SOURCE_SECOND = 2             # its redundant socket
+    SOURCE_REST = 3               # the venue's REST answers, polled
+    SOURCE_CCXT = 4               # a ccxt worker
+
 cpdef enum TradingState:
     TRADING_INVALID = 0
     TRADING_NORMAL = 1
@@ -269,6 +277,7 @@ cpdef enum HealthKind:
     HEALTH_CORE_FAULT = 8         # value = CoreFault: an invariant of ours is broken; trading halts
     HEALTH_FEED_BROKEN = 9        # the feed lane holds what no feeder of ours writes: it is read no more
     HEALTH_GRID_REFUSED = 10      # value = GridRefusal: an EV_GRID was not followed
+    HEALTH_SOURCE = 11            # an instrument's data come from elsewhere: value = new FeedSource, detail = old
 
 # What core_check found broken.
 cpdef enum CoreFault:

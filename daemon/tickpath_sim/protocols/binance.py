@@ -81,6 +81,7 @@ class BinanceSpot(BinanceRest, Protocol):
     def __init__(self):
         super().__init__()
         self.exchange_info = None
+        self.trade_events = {}              # (symbol, trade or aggTrade) -> the last events
         self.diff_keys = {}                 # symbol in lower case -> key of its recorded diff stream
         self._bodies = {}                   # symbol -> the first recorded REST snapshot
         self._early = {}                    # symbol -> [(U, u, bids, asks)] before that snapshot

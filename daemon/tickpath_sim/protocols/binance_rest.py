@@ -1,17 +1,21 @@
-"""Binance's REST side: snapshots that are consistent with the stream, the instrument list, weights.
+"""Binance's REST side: snapshots that are consistent with the stream, the instrument list, what has been traded, weights.
 
 The list is the recorded one, with the played instruments' entries corrected by faults; without a recorded list an entry is
 made of what the capture shows. Weights: developers.binance.com/docs/binance-spot-api-docs/rest-api, seen 2026-11-21.
 """
 import json
+from collections import deque
+from decimal import Decimal
 
-from tickpath_sim.protocols.base import Reply, now_ms
+from tickpath_sim.protocols.base import DATA, Reply, now_ms
 
 __all__ = ["BinanceRest", "compact", "split_symbol"]
 
 DEPTH_MAX = 5000
 # The status that a fault gives an instrument which is to vanish from the list.
 DELISTED = "DELISTED"
+TRADES_KEPT = 1000                      # of an instrument and kind, for who polls
+INTERVALS_MS = {"1s": 1000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000}
 
 
 class BinanceRest:
@@ -34,7 +38,60 @@ class BinanceRest:
             return Reply(compact(self.info(query)), weight=self.info_weight)
         if name == "depth":
             return self.depth(query, old_snapshot)
+        if name in ("trades", "aggTrades"):
+            return self._of_symbol(query, lambda item: self.recent_trades(item, name, query), 25 if name == "trades" else 4)
+        if name == "ticker/24hr":
+            return self._of_symbol(query, self.ticker, 2)
+        if name == "klines":
+            return self._of_symbol(query, lambda item: self.klines(item, query), 2)
         return None
+
+    # ---- what has passed, for clients that poll
+
+    def accept(self, event):
+        event = super().accept(event)
+        if event is not None and event.kind is DATA and event.key.partition("@")[2] in ("trade", "aggTrade"):
+            self.trade_events.setdefault((event.instrument.key, event.key.partition("@")[2]),
+                                         deque(maxlen=TRADES_KEPT)).append(event)
+        return event
+
+    def _of_symbol(self, query, answer, weight):
+        item = self.instruments.get(query.get("symbol"))
+        return _error(-1121, "Invalid symbol.") if item is None else Reply(compact(answer(item)), weight=weight)
+
+    def _trades(self, item):
+        """The last trades of an instrument as the stream wrote them, oldest first; aggregates where it has nothing else."""
+        events = self.trade_events.get((item.key, "trade")) or self.trade_events.get((item.key, "aggTrade")) or ()
+        return [json.loads(self.text(event)) for event in events]
+
+    def recent_trades(self, item, name, query):
+        limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 500
+        trades = self._trades(item)[-limit:]
+        if name == "trades":
+            return [{"id": t.get("t", t.get("a")), "price": t["p"], "qty": t["q"], "time": t["T"], "isBuyerMaker": t["m"],
+                     "isBestMatch": True} for t in trades]
+        return [{"a": t.get("a", t.get("t")), "p": t["p"], "q": t["q"], "f": t.get("f", t.get("t")), "l": t.get("l", t.get("t")),
+                 "T": t["T"], "m": t["m"], "M": True} for t in trades]
+
+    def ticker(self, item):
+        bid, ask = (side.top(1)[0] if side.top(1) else ("0.00000000", "0.00000000") for side in (item.book.bids, item.book.asks))
+        trades = self._trades(item)[-1:]
+        last = trades[0]["p"] if trades else bid[0]
+        return {"symbol": item.symbol, "lastPrice": last, "bidPrice": bid[0], "bidQty": bid[1], "askPrice": ask[0],
+                "askQty": ask[1], "closeTime": now_ms()}
+
+    def klines(self, item, query):
+        """Candles of the trades that are kept, by the venue's own times."""
+        step_ms = INTERVALS_MS.get(query.get("interval"), 60_000)
+        limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 500
+        candles = {}
+        for t in self._trades(item):
+            open_ms = t["T"] - t["T"] % step_ms
+            row = candles.setdefault(open_ms, [open_ms, t["p"], t["p"], t["p"], t["p"], Decimal(0), open_ms + step_ms - 1, 0])
+            row[2], row[3], row[4] = max(row[2], t["p"], key=Decimal), min(row[3], t["p"], key=Decimal), t["p"]
+            row[5] += Decimal(t["q"])
+            row[7] += 1
+        return [[*row[:5], str(row[5]), row[6], "0", row[7], "0", "0", "0"] for _, row in sorted(candles.items())[-limit:]]
 
     info_weight = 20
     default_limit = 100

@@ -24,12 +24,13 @@ CONNECTIONS_MAX = 64              # of a venue, as in engine.pxd
 
 class Feeds:
     """Parameters: session : Session.  config : Config.  max_frame_bytes : int.  turn_clock : the process's TurnClock, or None.
-    clocks : buffer of the clocks page, or None."""
+    clocks : buffer of the clocks page, or None.  workers : WorkerFeeds to look at."""
 
-    def __init__(self, session, config, max_frame_bytes, turn_clock=None, clocks=None):
+    def __init__(self, session, config, max_frame_bytes, turn_clock=None, clocks=None, workers=()):
         self.session, self.turn_clock, self.clocks = session, turn_clock, clocks
         self.lags = {}            # venue slot -> LagWindow
         self.max_frame_bytes = max_frame_bytes
+        self.workers = workers
         self.epoch_offset_ns = epoch_ns() - mono_ns()
         self.counters = {}
         self.tidied = 0           # sockets gone when the collector was last run
@@ -123,6 +124,8 @@ class Feeds:
             now_s = time.monotonic()
             for line in self.lines:
                 line.look(now_s)
+            for worker in self.workers:
+                worker.look(now_s, self.now_ns())
             if now_s >= next_clock_s:
                 # Gates age and timers run even where nothing comes.
                 next_clock_s = now_s + CLOCK_INTERVAL_S
@@ -130,6 +133,8 @@ class Feeds:
                 if self.clocks is not None:
                     self._look_at_lags(now_s)
                 self._tidy()
+                # Whoever waits for a gate that time closes, or for a fallback to be wanted, reads it in the state page.
+                self.session.engine.publish_state()
             await asyncio.sleep(LOOK_INTERVAL_S)
 
 
@@ -156,3 +161,13 @@ class Feeds:
 def is_live(settings):
     """Does this venue come over sockets of the engine's own?"""
     return not settings.kind.startswith(("capture:", "ccxt:"))
+
+
+def is_capture(settings):
+    """Is it played from a file?"""
+    return settings.kind.startswith("capture:")
+
+
+def is_ccxt(settings):
+    """Does a ccxt worker bring it?"""
+    return settings.kind.startswith("ccxt:")

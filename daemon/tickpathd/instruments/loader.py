@@ -12,6 +12,7 @@ import time
 
 import msgspec
 
+from tickpathd.instruments import ccxt_markets
 from tickpathd.instruments.cache import CacheError, InstrumentCache
 from tickpathd.instruments.facts import FactsChange, InstrumentError, InstrumentFacts, InstrumentTable, diff_facts
 from tickpathd.instruments.fetch import FetchError, HttpClient, Throttled
@@ -46,7 +47,7 @@ class LoadedInstruments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_instruments(venue_kind, rest_url, symbols, cache_dir, *, max_age_s=DEFAULT_MAX_AGE_S, ca_file="", kinds=None,
-                     timeout_s=10.0, deadline_s=60.0, attempts=5):
+                     timeout_s=10.0, deadline_s=60.0, attempts=5, ccxt_options=None):
     """The facts of a venue's instruments.
 
     Parameters: venue_kind : one of venues.VENUE_KINDS.  rest_url : "" = the venue's public server.
@@ -54,6 +55,7 @@ def load_instruments(venue_kind, rest_url, symbols, cache_dir, *, max_age_s=DEFA
                 cache_dir : directory, made if absent.  max_age_s : a kept table younger than this is used without asking;
                 0 = ask.  ca_file : a further trust anchor.  kinds : of facts.KINDS; None = what the symbols need, without
                 symbols all but options.  timeout_s, deadline_s, attempts : see HttpClient; deadline_s is per request.
+                ccxt_options : entries of ccxt's `options`, where the kind is ccxt:<id>.
     Returns:    LoadedInstruments.
     Errors:     InstrumentError: UnknownSymbol and AmbiguousSymbol for a name; FetchError, BodyError or CacheError when there
                 is neither an answer nor a kept table.
@@ -67,7 +69,8 @@ def load_instruments(venue_kind, rest_url, symbols, cache_dir, *, max_age_s=DEFA
         raise InstrumentError(f"{venue_kind} symbols: expected {' or '.join(offered)}, found {', '.join(map(repr, symbols))}")
     cache = InstrumentCache(cache_dir, venue_kind, rest_url or default_rest_url(venue_kind))
     with cache.locked():
-        found = _found(cache, tuple(kinds), max_age_s, ca_file, timeout_s=timeout_s, deadline_s=deadline_s, attempts=attempts)
+        found = _found(cache, tuple(kinds), max_age_s, ca_file, timeout_s=timeout_s, deadline_s=deadline_s, attempts=attempts,
+                       ccxt_options=ccxt_options)
     cached, source, changes, warnings = found
     by_name = SymbolMap(cached.table, venue_kind)
     facts = dict(by_name.by_symbol) if symbols is None else {name: by_name.find(name) for name in symbols}
@@ -103,13 +106,8 @@ def _found(cache, kinds, max_age_s, ca_file, **limits):
     return fresh, "venue", diff_facts(kept.table.facts, fresh.table.facts) if kept else [], warnings
 
 
-def _fetched(cache, kinds, ca_file, **limits):
-    """(CachedTable, warnings) of what the venue says now; kept before it is returned."""
-    silent_ns = cache.silent_until_ns() - time.time_ns()
-    # A clock that was set must not silence us for longer than a venue can ask for.
-    if 0 < silent_ns <= 86_400 * 10 ** 9:
-        raise FetchError(f"{cache.venue_kind} instruments: expected to be let in, found that the venue wants silence for another "
-                         f"{_age_text(silent_ns / 10 ** 9)}")
+def _asked_by_http(cache, kinds, ca_file, limits):
+    """([(url, body)], warnings)."""
     answers, asked = [], []
     with HttpClient(cache.rest_url, ca_file, **limits) as client:
         def get(path, parameters):
@@ -117,9 +115,23 @@ def _fetched(cache, kinds, ca_file, **limits):
             return client.get(path, parameters)
         for body in venue_module(cache.venue_kind).collect(cache.venue_kind, get, kinds):
             answers.append((asked[-1], body))
+    return answers, [f"{cache.venue_kind} instruments: {client.retries} request(s) had to be repeated"] if client.retries else []
+
+
+def _fetched(cache, kinds, ca_file, ccxt_options=None, **limits):
+    """(CachedTable, warnings) of what the venue says now; kept before it is returned."""
+    silent_ns = cache.silent_until_ns() - time.time_ns()
+    # A clock that was set must not silence us for longer than a venue can ask for.
+    if 0 < silent_ns <= 86_400 * 10 ** 9:
+        raise FetchError(f"{cache.venue_kind} instruments: expected to be let in, found that the venue wants silence for another "
+                         f"{_age_text(silent_ns / 10 ** 9)}")
+    if ccxt_markets.is_ccxt(cache.venue_kind):
+        answers = ccxt_markets.ask(cache.venue_kind, cache.rest_url, kinds, ca_file=ca_file, ccxt_options=ccxt_options)
+        warnings = []
+    else:
+        answers, warnings = _asked_by_http(cache, kinds, ca_file, limits)
     table = parse_bodies(cache.venue_kind, [body for _, body in answers])
     cached, raw = cache.made(answers, kinds, table, time.time_ns())
-    warnings = [f"{cache.venue_kind} instruments: {client.retries} request(s) had to be repeated"] if client.retries else []
     try:
         cache.store(cached, raw)
     except CacheError as e:

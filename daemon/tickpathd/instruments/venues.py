@@ -1,7 +1,7 @@
 """Which parser and which public REST server a venue kind has."""
 import difflib
 
-from tickpathd.instruments import binance, bybit, coinbase, kraken, okx
+from tickpathd.instruments import binance, bybit, ccxt_markets, coinbase, kraken, okx
 from tickpathd.instruments.facts import BodyError, InstrumentError, InstrumentTable
 
 MODULES = {kind: module for module in (binance, coinbase, kraken, okx, bybit) for kind in module.REST_URLS}
@@ -9,6 +9,8 @@ VENUE_KINDS = tuple(MODULES)
 
 
 def venue_module(venue_kind):
+    if ccxt_markets.is_ccxt(venue_kind):
+        return ccxt_markets
     if venue_kind not in MODULES:
         near = difflib.get_close_matches(venue_kind, VENUE_KINDS, 3, 0.4)
         raise InstrumentError(f"venue kind: expected one of {near or list(VENUE_KINDS)}, found {venue_kind!r}")
@@ -17,11 +19,15 @@ def venue_module(venue_kind):
 
 def default_rest_url(venue_kind):
     """The venue's public production server."""
+    if ccxt_markets.is_ccxt(venue_kind):
+        return ccxt_markets.rest_url(venue_kind)
     return venue_module(venue_kind).REST_URLS[venue_kind]
 
 
 def offered_kinds(venue_kind):
     """Which of facts.KINDS the venue lists."""
+    if ccxt_markets.is_ccxt(venue_kind):
+        return ccxt_markets.KINDS
     return venue_module(venue_kind).KINDS[venue_kind]
 
 

@@ -24,7 +24,6 @@ from tickpathd.config import ConfigError, config_to_json
 from tickpathd.durable import write_whole
 from tickpathd.feed_report import AccuracyWatch, feed_rows
 from tickpathd.feeds.feeds import is_live
-from tickpathd.feeds.protocol import protocol_of
 from tickpathd.instruments_at_start import with_instruments
 from tickpathd.run_dir import InstanceLock, RunError, state_dir
 from tickpathd.supervisor import Child
@@ -54,7 +53,7 @@ def recording_config(config, venues=()):
         raise ConfigError(f"venues: expected a live venue to record, found {sorted(config.venues)}")
     replace = msgspec.structs.replace
     return replace(
-        config, venues={name: config.venues[name] for name in wanted}, strategies=[], lanes={},
+        config, venues={name: replace(config.venues[name], failover="none") for name in wanted}, strategies=[], lanes={},
         instruments=[item for item in config.instruments if item.venue in wanted],
         instance=replace(config.instance, core=-1, poll="sleep", durability="process", mode="paper"),
         latency=replace(config.latency, stamps=False, warming=False))
@@ -177,8 +176,7 @@ class Recording:
         self.page = StatePage.attach(self.name)
         self._start_journal()
         self._wait(lambda: self._journal_state() == JOURNAL_RUNNING, self.journal, "follow the ring")
-        if any(protocol_of(venue).needs_rest_snapshot for venue in self.config.venues.values()):
-            self._start_gateway()
+        self._start_gateway()
 
     def _wait(self, done, child, what):
         deadline_s = time.monotonic() + START_TIMEOUT_S

@@ -4,7 +4,7 @@
 #   HALTED   the venue says so (VenueStatus)
 #   SYNCING  the book is not proven: no snapshot yet, a gap, a failed checksum
 #   STALE    it was proven, but a message was refused, it is crossed, its spread is too wide, its price has just jumped,
-#            it is too old, or its connection is silent
+#            it is too old, its connection is silent, or it is polled from elsewhere
 #   GOOD     none of these; risk lets an order pass only now (trading/risk.pyx)
 # A change of state or causes is an event of its own, written in the turn of the message that made it.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -30,6 +30,7 @@ cpdef enum GateCause:
     GATE_GAP = 512                # why it is SYNCING: a number is missing
     GATE_EMPTY = 1024             # a side has no level
     GATE_GRID = 2048              # the venue's tick or lot has changed, and ours could not follow yet
+    GATE_FALLBACK = 4096          # its data are polled while its stream is bad: shown, not traded on
 
 cdef struct GateLimits:
     double max_spread                 # (ask - bid) / mid
@@ -45,7 +46,7 @@ cdef struct Gate:
     uint32_t own_status               # … what was said of this instrument …
     uint32_t system_status            # … and of the whole venue
     uint32_t lost_by                  # GATE_CHECKSUM or GATE_GAP, while SYNCING
-    uint32_t feed_causes              # GATE_FEED: its connection gives no sign of life; GATE_GRID: its grid is not the venue's
+    uint32_t feed_causes              # those of GATE_FEED, GATE_GRID and GATE_FALLBACK that hold, whatever messages say
     int64_t twice_mid_ticks           # of the last message with both sides, 0 = none yet
     int64_t jumped_ns                 # 0 = no jump is doubted
     int64_t crossed_ns                # since when it is crossed, 0 = it is not

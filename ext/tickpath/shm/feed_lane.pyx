@@ -74,6 +74,12 @@ cdef class FeedLaneReader:
         """True when an entry did not fit the lane: nothing is read any more."""
         return bool(self.feed.broken)
 
+    def skip_all(self):
+        """Pass over everything written so far, and read again after a broken entry: what a writer that died left behind."""
+        self.feed.position = self.feed.known_written = load_acquire_u64(self.feed.written)    # F2, see F1
+        self.feed.broken = self.feed.position & 31 != 0
+        store_release_u64(self.feed.read, self.feed.position)                  # F3, see F4
+
     def try_read(self):
         """Take the next entry, copied: (ts_recv_ns, instrument, frame bytes; None at the feed's end), or None."""
         if not feed_next(&self.feed, 65536):

@@ -102,6 +102,7 @@ cdef struct StateTotals:
     uint64_t grids_refused            # … and not
     uint64_t grid_rounded             # prices of bars and fills that the new grid does not have: the nearest stands for them
     uint64_t order_messages           # of order-by-order feeds, whole
+    uint64_t failovers                # times that an instrument went over to its fallback
 
 cdef struct StateInstrument:
     int64_t bid_price_ticks[10]
@@ -158,6 +159,8 @@ cdef struct StateInstrument:
     uint64_t l3_unknown               # deletes and changes of orders that do not rest
     uint64_t l3_refused               # orders that found no room, or that cannot be true of the book: SYNCING
     uint64_t l3_dropped               # events that did not fit while a snapshot was waited for
+    int64_t source                    # FeedSource
+    int64_t native_bad_since_ns       # engine time; 0 = its own stream is good, or it has no fallback
 
 cdef struct StateStrategy:
     uint64_t orders

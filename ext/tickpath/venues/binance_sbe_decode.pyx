@@ -17,12 +17,12 @@ over. A frame that begins with '{' is a reply to a request, in JSON, on the same
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from tickpath.decimal cimport POW10, Grid, e8_to_units
+from tickpath.decimal cimport Grid, e8_to_units, mantissa_to_units
 from tickpath.market.instruments cimport Instrument, instrument_find
 from tickpath.types cimport (
     DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_QUOTE, EV_TRADE, PRICE_TICKS_NONE, STATUS_IGNORED, STATUS_MALFORMED,
-    STATUS_OFF_GRID, STATUS_OK, STATUS_OVERFLOW, STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
-    TRADE_SELL_AGGRESSOR, BookDelta, QuoteEvent, Slot, TradeEvent, int128, likely, unlikely,
+    STATUS_OK, STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
+    TRADE_SELL_AGGRESSOR, BookDelta, QuoteEvent, Slot, TradeEvent, likely, unlikely,
 )
 from tickpath.venues.batch cimport (
     BATCH_SLOTS, MESSAGE_BOOK_DELTA, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE, batch_close_book, slot_open,
@@ -69,37 +69,13 @@ cdef inline int64_t load_i64(const char* p) noexcept nogil:
     return v
 
 
-cdef int units_wide(int64_t mantissa, int exponent, const Grid* g, int64_t* units) noexcept nogil:
-    """Any mantissa >= 0 x 10^exponent in units of the grid; Status."""
-    cdef int shift = exponent + g.scale
-    cdef int128 value = mantissa, increment = g.mantissa
-    if mantissa == 0:
-        units[0] = 0
-        return STATUS_OK
-    if shift > 18:
-        return STATUS_OVERFLOW
-    if shift < -18:
-        return STATUS_OFF_GRID
-    if shift >= 0:
-        value = value * <int128>POW10[shift]
-    else:
-        increment = increment * <int128>POW10[-shift]
-    if value % increment != 0:
-        return STATUS_OFF_GRID
-    value = value // increment
-    if value > <int128>0x7FFFFFFFFFFFFFFF:
-        return STATUS_OVERFLOW
-    units[0] = <int64_t>value
-    return STATUS_OK
-
-
 cdef inline int units_of(int64_t mantissa, int exponent, const Grid* g, int64_t* units) noexcept nogil:
     # Below 2^63 in units of 1e-8; Binance sends the exponent -8 and mostly so.
     if likely(exponent == -8 and g.fast != 0 and mantissa >= 0):
         return e8_to_units(<uint64_t>mantissa, g, units)
     if unlikely(mantissa < 0):
         return STATUS_MALFORMED
-    return units_wide(mantissa, exponent, g, units)
+    return mantissa_to_units(mantissa, exponent, g, units)
 
 
 # The group at *p, of at least `element_bytes` an element; moves *p behind it. False when it does not fit.

@@ -7,13 +7,14 @@ from tickpath.clock cimport cycles_now
 from tickpath.decimal cimport DecimalGrid
 from tickpath.market.instruments cimport book_rules_of, instrument_add
 from tickpath.types cimport (
-    STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, VENUE_BYBIT, VENUE_COINBASE, VENUE_KRAKEN, VENUE_OKX, Slot,
+    STATUS_OK, VENUE_BINANCE_SPOT, VENUE_BINANCE_USDM, VENUE_BYBIT, VENUE_CCXT, VENUE_COINBASE, VENUE_KRAKEN, VENUE_OKX, Slot,
 )
 from tickpath.venues.batch cimport BATCH_SLOTS, FRAME_PADDING
 from tickpath.venues.binance_decode cimport (
     binance_decode, binance_decoder_free, binance_decoder_new, binance_futures_decode,
 )
 from tickpath.venues.bybit_decode cimport bybit_decode, bybit_decoder_free, bybit_decoder_new
+from tickpath.venues.ccxt_decode cimport ccxt_decode, ccxt_decoder_free, ccxt_decoder_new
 from tickpath.venues.coinbase_decode cimport coinbase_decode, coinbase_decoder_free, coinbase_decoder_new
 from tickpath.venues.kraken_decode cimport kraken_decode, kraken_decoder_free, kraken_decoder_new
 from tickpath.venues.okx_decode cimport okx_decode, okx_decoder_free, okx_decoder_new
@@ -26,7 +27,7 @@ from tickpath.types import SLOT_DTYPE, VenueId
 KINDS = {
     "binance_spot": int(VenueId.VENUE_BINANCE_SPOT), "binance_usdm": int(VenueId.VENUE_BINANCE_USDM),
     "coinbase": int(VenueId.VENUE_COINBASE), "kraken": int(VenueId.VENUE_KRAKEN), "okx": int(VenueId.VENUE_OKX),
-    "bybit": int(VenueId.VENUE_BYBIT),
+    "bybit": int(VenueId.VENUE_BYBIT), "ccxt": int(VenueId.VENUE_CCXT),
 }
 
 
@@ -54,6 +55,10 @@ cdef int decoder_new(Decoder* d, uint8_t venue, uint8_t venue_slot, const Instru
         d.self = bybit_decoder_new(venue, venue_slot, instruments, max_frame_bytes, use_scanner)
         d.decode = bybit_decode
         d.free = bybit_decoder_free
+    elif venue == VENUE_CCXT:
+        d.self = ccxt_decoder_new(venue, venue_slot, instruments, max_frame_bytes)
+        d.decode = ccxt_decode
+        d.free = ccxt_decoder_free
     return 0 if d.self != NULL else -1
 
 

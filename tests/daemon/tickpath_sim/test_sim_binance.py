@@ -233,3 +233,20 @@ def test_futures_chain_by_pu_from_a_snapshot(start_sim):
     assert follower.applied > 20 and follower.gaps == 0 and follower.book.agrees(sim.faults.truth("SUSHIUSDT"))
     assert sim.get("/fapi/v1/depth?symbol=SUSHIUSDT&limit=7")[1]["code"] == -4021
     assert sim.get("/fapi/v1/exchangeInfo")[1]["futuresType"] == "U_MARGINED"
+
+
+def test_who_polls_gets_the_trades_that_have_passed_their_candles_and_the_best_prices(spot):
+    client = spot.client("/ws/btcusdt@trade")
+    ready(spot)
+    spot.faults.step(600)
+    streamed = []
+    drain(client, streamed.append)
+    polled = spot.get("/api/v3/aggTrades?symbol=BTCUSDT&limit=5")[1]
+    assert [(t["a"], t["p"], t["q"], t["T"], t["m"]) for t in polled] == [(t["t"], t["p"], t["q"], t["T"], t["m"]) for t in streamed[-5:]]
+    assert [t["id"] for t in spot.get("/api/v3/trades?symbol=BTCUSDT&limit=5")[1]] == [t["t"] for t in streamed[-5:]]
+    truth, ticker = spot.faults.truth("BTCUSDT"), spot.get("/api/v3/ticker/24hr?symbol=BTCUSDT")[1]
+    assert [ticker["bidPrice"], ticker["askPrice"]] == [truth["best_bid"][0], truth["best_ask"][0]]
+    assert ticker["lastPrice"] == streamed[-1]["p"]
+    candle = spot.get("/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1")[1][0]
+    assert candle[4] == streamed[-1]["p"] and candle[0] % 60_000 == 0 and candle[6] - candle[0] == 59_999
+    assert spot.get("/api/v3/trades?symbol=NONE")[1]["code"] == -1121

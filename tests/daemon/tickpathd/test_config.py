@@ -280,9 +280,10 @@ def test_venues_with_their_instruments_are_asked_for(minimal, written):
 
 
 @pytest.mark.parametrize("kind, text", [
-    ("ccxt:gate", "expected a venue with a decoder of its own, or capture:<path> (this version has no ccxt feed), found 'ccxt:gate'"),
-    ("nasdaq", "expected one of ['binance_spot', 'binance_usdm', 'coinbase', 'kraken', 'okx', 'bybit', 'capture:<path>'], "
-               "found 'nasdaq'"),
+    ("ccxt:", "expected an exchange as ccxt names it behind ccxt:, such as ccxt:bitstamp, found 'ccxt:'"),
+    ("ccxt:Gate.io", "expected an exchange as ccxt names it behind ccxt:"),
+    ("nasdaq", "expected one of ['binance_spot', 'binance_usdm', 'coinbase', 'kraken', 'okx', 'bybit', 'ccxt:<exchange id>', "
+               "'capture:<path>'], found 'nasdaq'"),
     ("coinbse", "'capture:<path>'] (did you mean ['coinbase']?), found 'coinbse'"),
 ])
 def test_venue_that_this_version_cannot_trade_is_refused_with_what_it_can(minimal, kind, text):
@@ -295,12 +296,29 @@ def test_venue_that_this_version_cannot_trade_is_refused_with_what_it_can(minima
     ("ws_url", "ws://stream.binance.com:9443", "expected wss:// (plain ws:// is for loopback only)"),
     ("rest_url", "ftp://x", "expected a URL that begins with https:// (or http:// on loopback)"),
     ("redundancy", "3", "expected 1 to 2"), ("depth", "0", "expected 1 to 10000"), ("channels", '["candles"]', "expected one of"),
-    ("reconnect_min_ms", "0", "expected 1 to 60000"), ("instruments_refresh_s", "-1.0", "expected 0 to 86400"),
+    ("reconnect_min_ms", "0", "expected 1 to 60000"), ("failover", "polls", "expected none, rest or ccxt:<exchange id>"),
+    ("failover_after_ms", "10", "expected 100 to 600000"), ("poll_interval_ms", "0", "expected 20 to 600000"),
+    ("transport", "fix", "expected one of ['auto', 'ws', 'rest']"),
+    ("instruments_refresh_s", "-1.0", "expected 0 to 86400"),
     ("channels", '["l3"]', "expected l3 for kraken and coinbase only"),
 ])
 def test_setting_of_a_live_venue_that_makes_no_sense_is_refused(minimal, key, value, text):
     found = refusal(minimal, overrides=["venues.binance.kind=binance_spot", f"venues.binance.{key}={value}"])
     assert f"$.venues.binance.{key}: {text}" in found
+
+
+def test_only_a_venue_with_a_stream_of_its_own_has_a_failover(minimal):
+    text = "$.venues.binance.failover: expected none (only a venue with a stream of its own"
+    assert text in refusal(minimal, overrides=["venues.binance.kind=ccxt:gate", "venues.binance.failover=rest"])
+    assert text in refusal(minimal, overrides=["venues.binance.failover=rest"])
+    config = load(minimal, overrides=["venues.binance.kind=okx", "venues.binance.failover=ccxt:okx"])
+    assert (config.venues["binance"].failover_after_ms, config.venues["binance"].failover_trading) == (3000, False)
+
+
+def test_ccxt_venue_offers_candles_and_takes_options(minimal):
+    config = load(minimal, overrides=["venues.binance.kind=ccxt:gate", 'venues.binance.channels=["book","candles"]',
+                                      "venues.binance.ccxt_options.defaultType=spot"])
+    assert config.venues["binance"].ccxt_options == {"defaultType": "spot"}
 
 
 @pytest.mark.parametrize("key, value, text", [

@@ -19,11 +19,6 @@ CAPTURES = {
 }
 
 
-class _Protocol:
-    def __init__(self, url):
-        self.rest_url = url
-
-
 @pytest.mark.parametrize("kind", CAPTURES)
 def test_book_over_rest_is_the_truth(shared_data, kind):
     capture, path = CAPTURES[kind]
@@ -32,7 +27,7 @@ def test_book_over_rest_is_the_truth(shared_data, kind):
         symbol = until(lambda: next((s for s in symbols(simulator) if has_book(simulator, s)), None), "a book", 20)
         simulator.faults.pause()
         settings = Venue(kind=kind, ws_url=f"wss://x{path}", depth=10)
-        rest = Rest(_Protocol(simulator.urls["rest_url"]), settings)
+        rest = Rest(simulator.urls["rest_url"])
         status, _, body = rest.get(depth_path(settings, symbol.rpartition(":")[2]))
         assert status == 200, body
         answer, truth = parse_depth(kind, body), simulator.faults.truth(symbol)

@@ -18,8 +18,9 @@ VENUES = {
     "okxrest": ("okx", OKX, "BTC/USDT", "BTC-USDT", {}, ("--books-by-rest",)),
     "bybit": ("bybit", "bybit/cryptofeed_BYBIT_20260809.jsonl.zst", "BTC/USDT", "BTCUSDT",
               {"ws_path": "/v5/public/spot", "depth": 200}, ()),
-    # A book of 46,000 levels: asked for again only when there was time to write and to read it.
-    "coinbase": ("coinbase", "coinbase/cryptofeed_COINBASE_20260809.jsonl.zst", "BTC/USD", "BTC-USD", {"resync_after_ms": 1000},
+    # A book of 46,000 levels: asked for again only when there was time to write and to read it; no pong comes meanwhile.
+    "coinbase": ("coinbase", "coinbase/cryptofeed_COINBASE_20260809.jsonl.zst", "BTC/USD", "BTC-USD",
+                 {"resync_after_ms": 1000, "ping_after_ms": 2000},
                  ("--speed", "1")),
 }
 GAP, SYNCING, REFUSED = GateCause.GATE_GAP, GateCause.GATE_SYNCING, GateCause.GATE_REFUSED

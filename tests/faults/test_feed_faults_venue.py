@@ -5,6 +5,7 @@ import ctypes
 import os
 import subprocess
 import time
+from collections import Counter
 
 import pytest
 from feed_harness import LiveRun, Simulator, short_capture
@@ -93,9 +94,19 @@ def test_unannounced_cut_is_outrun_and_the_chain_has_no_gap(capture, tmp_path):
                                           ("DELISTED", VenueStatus.VENUE_STATUS_DELISTED)])
 def test_instrument_that_is_halted_takes_no_order_of_ours_and_all_our_cancels(halting, word, status):
     run = halting
+    # The strategy may just have cancelled when the halt comes: then it has nothing left to cancel, and the next halt shows it.
+    for _ in range(4):
+        if halted(run, word, status):
+            return
+    raise AssertionError("expected a cancel while the instrument is halted, found none in four halts")
+
+
+def halted(run, word, status):
+    """One halt and its end; whether a cancel went out meanwhile."""
     run.until_good()
     until(lambda: run.totals()["open_orders"] == 2, "a bid and an ask")
     mark = run.mark_anew()
+    run.halts[word] += 1
     run.faults.arm("halt", status=word, symbol="BTCUSDT")
     try:
         until(lambda: any(causes & GateCause.GATE_VENUE for _, _, causes, _ in run.gates(mark)), "the halt at the gate", 10)
@@ -105,13 +116,14 @@ def test_instrument_that_is_halted_takes_no_order_of_ours_and_all_our_cancels(ha
         # The market moves on and with it what the strategy wants: its cancels go out, its orders do not.
         until(lambda: run.totals()["open_orders"] == 0, "the resting orders to be cancelled", 15)
         slots = run.since(closed)
-        assert (slots["type"] == EventType.EV_CANCEL).any() and not (slots["type"] == EventType.EV_INTENT).any()
+        assert not (slots["type"] == EventType.EV_INTENT).any()
         refusals = records(slots, EventType.EV_REFUSAL)
         assert len(refusals) and set(refusals["reason"]) == {Reason.REASON_BOOK_NOT_GOOD}
     finally:
         run.faults.disarm("halt")
     until(lambda: run.good() and run.totals()["open_orders"] == 2, "orders after the halt", 10)
     assert run.orders_while_closed(mark) == 0
+    return bool((slots["type"] == EventType.EV_CANCEL).any())
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +131,12 @@ def halting(capture, tmp_path_factory):
     with live(capture, tmp_path_factory.mktemp("halt"), "halting", "--speed", "8", "--copies", "2", strategy="market_maker",
               parameters="order_qty_lots = 100_000\nhalf_spread_ticks = 500\nmax_position_lots = 1_000_000_000\nrequote_ticks = 100",
               status_check_s=0.3) as run:
+        run.halts = Counter()
         yield run
         _, err = ended(run)
         # One line when it began and one when it ended, however often it was looked at.
-        assert err.count("at the venue (HALT)") == err.count("at the venue (CANCEL_ONLY)") == 1
+        for word, said in (("HALT", "HALT"), ("CANCEL_ONLY", "CANCEL_ONLY"), ("DELISTED", "not listed")):
+            assert err.count(f"at the venue ({said})") == run.halts[word]
         assert err.count("BTCUSDT is TRADING") == 3
 
 

@@ -42,7 +42,8 @@ def simulator(golden_dir, tmp_path):
 
 
 def test_bars_close_by_the_clock_where_no_trade_comes(simulator, tmp_path):
-    run = LiveRun(simulator, "binance_spot", ["BTC/USDT"], tmp_path, "livebars", silent_after_ms=60_000, qty_lots=1000,
+    run = LiveRun(simulator, "binance_spot", ["BTC/USDT"], tmp_path, "livebars", silent_after_ms=60_000,
+                  parameters="order_qty_lots = 1000",
                   limits='[signals]\nbars = ["200ms", "1s", "5s", "tick:3"]\nbar_grace_ms = 30.0\n')
     try:
         def found():

@@ -15,6 +15,7 @@ from tickpath.capture import CaptureFrame
 ccxt = require_package("ccxt.pro", "research")
 
 from ccxt.async_support.base.ws.client import Client  # noqa: E402  (where it is there)
+from ccxt.base.errors import ChecksumError  # noqa: E402
 from ccxt_judge import OurSide, TheirSide, market, trade_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +113,12 @@ def test_ccxt_over_a_socket_and_we_see_the_same(venue, shared_data, monkeypatch)
 
         async def watch(method, what, wanted, *arguments):
             while witness.found[what] < wanted and witness.failed is None:
-                await method(listed["symbol"], *arguments)
+                try:
+                    await method(listed["symbol"], *arguments)
+                except ChecksumError:
+                    # The recording begins anew, or ccxt's snapshot came too late for what it had kept: it wants to be asked again.
+                    witness.found["asked_again"] += 1
+                    assert witness.found["asked_again"] <= 5
         watching = [watch(exchange.watch_order_book, "books", books, *([limit] if limit else []))]
         if trades:
             watching.append(watch(exchange.watch_trades, "trades", trades))

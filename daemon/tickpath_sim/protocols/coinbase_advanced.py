@@ -177,7 +177,9 @@ class CoinbaseAdvancedSession(Session):
         super().control(self.numbered(message if isinstance(message, bytes) else wire_json.dumps(message)))
 
     def market(self, data):
-        super().market(self.numbered(data if isinstance(data, bytes) else wire_json.dumps(data)))
+        # A venue that is silent numbers nothing: its answers go on where they were.
+        if not self.connection.hub.injector.is_silent(self.connection):
+            super().market(self.numbered(data if isinstance(data, bytes) else wire_json.dumps(data)))
 
     def _message(self, channel, events):
         return {"channel": channel, "client_id": "", "timestamp": iso_now(), "sequence_num": 0, "events": events}

@@ -347,7 +347,7 @@ def rewrite_header(path, offset, data):
     (0, b"NOTAJRNL", "magic at offset 0: expected b'TICKPJNL', found b'NOTAJRNL'"),
     (8, struct.pack("<I", 1), "format version at offset 8: expected 2, found 1: written by another version"),
     (8, struct.pack("<I", 9), "format version at offset 8: expected 2, found 9: written by another version"),
-    (12, struct.pack("<I", 9), "layout version: expected 2, found 9"),
+    (12, struct.pack("<I", 9), "layout version: expected 3, found 9"),
     (16, struct.pack("<Q", 0xBAD), f"layout hash: expected {LAYOUT_HASH:016x}, found 0000000000000bad"),
     (64, bytes(16), "config.json: offset 0: expected hash 0{32} as in segment-000001.tpj"),
 ])

@@ -147,7 +147,7 @@ def test_a_pid_that_was_given_to_another_process_is_not_taken_for_the_owner(inst
 @pytest.mark.parametrize("offset, data, what", [
     (0, b"TICKPOTH", "magic: expected b'TICKPATH', found b'TICKPOTH'"),
     (8, struct.pack("<I", 2), "kind: expected 1, found 2"),
-    (12, struct.pack("<I", 99), "layout version: expected 2, found 99"),
+    (12, struct.pack("<I", 99), "layout version: expected 3, found 99"),
     (16, struct.pack("<Q", 0xDEAD), "layout hash: expected [0-9a-f]{16}, found 000000000000dead"),
     (24, struct.pack("<Q", 5), "size: expected 69632, found 5"),
 ])
@@ -228,7 +228,7 @@ def test_a_bad_instance_name_is_refused(name):
 
 
 def test_an_unknown_kind_is_refused_and_leaves_nothing(instance):
-    with pytest.raises(SegmentError, match="segment kind: expected one of ring, state, feed, journal, lane, found 'rung'"):
+    with pytest.raises(SegmentError, match="segment kind: expected one of ring, state, feed, journal, lane, clocks, found 'rung'"):
         create_segment(instance, "rung", 4096)
     assert list_segments(instance) == []
 

@@ -4,7 +4,7 @@ The same function serves run and replay, so that a journal's configuration rebui
 """
 from decimal import Decimal
 
-from tickpathd.feeds.fallback import fallbacks_of
+from tickpathd.feeds.fallback import POLL_SUFFIX, fallbacks_of
 from tickpathd.feeds.kraken import depth_offered as kraken_depth
 from tickpathd.feeds.kraken import l3_depth_offered as kraken_l3_depth
 
@@ -89,7 +89,8 @@ def engine_spec(config, *, epoch, mode=None, cycles_per_ns=None, started_ns=0):
         "ema_fast": config.signals.ema_fast, "ema_slow": config.signals.ema_slow,
         "max_data_age_ns": config.limits.max_data_age_ms * 1_000_000,
         "max_orders_per_min": account.max_order_rate_per_min,
-        "venues": protocols, "venue_names": list(config.venues), "fallbacks": [
+        "venues": protocols, "venue_names": [*config.venues, *(f.name[:24] + POLL_SUFFIX for f in fallbacks_of(config))],
+        "fallbacks": [
             {"venue": venue_slots[f.name], "source": int(f.source), "after_ns": f.settings.failover_after_ms * 1_000_000,
              "trading": f.settings.failover_trading} for f in fallbacks_of(config)],
         "consolidated": _consolidated(config),

@@ -8,6 +8,7 @@ was open; errors: frames that were refused whole.
 import math
 
 from tickpath.types import BookState
+from tickpathd.feeds.fallback import POLL_SUFFIX
 
 ACCURACY_WANTED = 0.999
 ACCURACY_REGAINED = 0.9992        # a little more than wanted, or a feed on the border would be told of without end
@@ -25,6 +26,8 @@ def feed_rows(info, totals, instruments):
         mine = [s for s, venue in zip(instruments, info["instrument_venues"], strict=True) if venue == slot]
         messages, good = sum(s["messages"] for s in mine), sum(s["good_messages"] for s in mine)
         errors = totals["venue_errors"][slot]
+        if name.endswith(POLL_SUFFIX) and not totals["venue_frames"][slot]:
+            continue                          # a fallback that was not needed
         newest_ns = max((s["ts_recv_ns"] for s in mine), default=0)
         rows[name] = {
             "frames": totals["venue_frames"][slot], "errors": errors, "messages": messages, "good": good,

@@ -93,7 +93,7 @@ def bytes_text(count):
 
 def feeds_table(rows):
     """`rows` as of feed_report.feed_rows."""
-    t = table("Feeds", "<venue", "<state", "frames", "errors", "messages", "accuracy", "gaps", "reconnects", "age")
+    t = table("Feeds", "<venue", "<state", "frames", "errors", "messages", "accuracy", "gaps", "lost", "age")
     for name, r in rows.items():
         t.add_row(name, r["state"], f"{r['frames']:,}", f"{r['errors']:,}", f"{r['messages']:,}", accuracy_cell(r["accuracy"]),
                   f"{r['gaps']:,}", f"{r['reconnects']:,}", age_text(r["age_ms"]))

@@ -311,5 +311,6 @@ def instrument_pnl(info, index, state):
         unrealised = (position * twice_mid - 2 * state["open_cost_ticklots"]) * unit / 2
     fees = Decimal(state["fees_e8"]).scaleb(-8)
     average = abs(Decimal(state["open_cost_ticklots"]) / position) * tick if position else Decimal(0)
-    return {"symbol": info["symbols"][index], "position": position * lot, "average_price": round(average, 8),
-            "realised": realised, "unrealised": unrealised, "fees": fees, "total": realised + unrealised - fees}
+    return {"symbol": info["symbols"][index], "position": position * lot if position else Decimal(0),
+            "average_price": round(average, 8), "realised": realised, "unrealised": unrealised, "fees": fees,
+            "total": realised + unrealised - fees}

@@ -3,9 +3,10 @@ from typing import NamedTuple
 
 from tickpath.types import FeedSource
 
-__all__ = ["POLLED", "POLL_CONNECTION", "Fallback", "fallbacks_of", "is_wanted"]
+__all__ = ["POLLED", "POLL_CONNECTION", "POLL_SUFFIX", "Fallback", "fallbacks_of", "is_wanted"]
 
 POLL_CONNECTION = 255             # market/failover.pxd: the connection of all frames that a fallback brings
+POLL_SUFFIX = " (poll)"           # what the row of a fallback's own frames is called
 POLLED = (FeedSource.SOURCE_REST, FeedSource.SOURCE_CCXT)
 
 

@@ -33,7 +33,8 @@ def feed_rows(info, totals, instruments):
             "frames": totals["venue_frames"][slot], "errors": errors, "messages": messages, "good": good,
             "accuracy": good / (messages + errors) if messages + errors else None, "gaps": totals["venue_gaps"][slot],
             "reconnects": totals["venue_losses"][slot],
-            "age_ms": round((totals["now_ns"] - newest_ns) / 1e6, 3) if newest_ns else None, "state": _state(mine)}
+            # The rows of a state page may be a little newer than its totals.
+            "age_ms": round(max(0, totals["now_ns"] - newest_ns) / 1e6, 3) if newest_ns else None, "state": _state(mine)}
     return rows
 
 

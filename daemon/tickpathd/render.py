@@ -109,7 +109,7 @@ def recording_table(rows, rates, width, title="Recording"):
         "gaps": f"{r['gaps']:,}", "errors": f"{r['errors']:,}", "reconnects": f"{r['reconnects']:,}",
         "age": age_text(r["age_ms"])} for name, r in rows.items()}
     left_out = {"frames/s"} if rates is None else set()
-    if width < 110:
+    if width < 120:
         left_out |= {"received", "errors", "reconnects"} | ({"frames"} if rates is not None else set())
     columns = [c for c in next(iter(cells.values()), {}) if c not in left_out]
     t = table(title, *columns)

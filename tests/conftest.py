@@ -15,8 +15,11 @@ if sys.dont_write_bytecode:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 # The longest files: begun first, so that no worker is left with minutes of them when the other has nothing more to do.
-LONG_FILES = ("tests/fuzz/test_fuzz.py", "tests/faults/test_processes.py", "tests/faults/test_durability.py",
-              "tests/ext/tickpath/shm/test_stress.py")
+LONG_FILES = ("tests/fuzz/test_fuzz.py", "tests/faults/test_processes.py", "tests/faults/test_feed_faults_streams.py",
+              "tests/faults/test_durability.py", "tests/faults/test_ccxt_feed.py", "tests/faults/test_live_bars.py",
+              "tests/faults/test_feed_faults_venue.py", "tests/judges/test_ccxt_websocket_frames.py",
+              "tests/faults/test_bad_capture_and_journal.py", "tests/scripts/test_bench_feed.py",
+              "tests/faults/test_depth_poll.py", "tests/ext/tickpath/shm/test_stress.py", "tests/ext/tickpath/shm/test_models.py")
 
 
 def pytest_collection_modifyitems(items):

@@ -4,9 +4,6 @@ import gzip
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,32 +21,14 @@ LINES = 8000
 
 
 def run(storage, capture, name):
-    """A run to its end; one that does not end within 25 s is stopped in order and told by its return code None."""
+    """A run to its end; one that does not end within 25 s is killed and raises."""
     settings = (
         f"storage.dir={storage}",
         f"instance.name={name}",
         "venues.binance.pace=fast",
         f"venues.binance.kind=capture:{capture}",
     )
-    command = [
-        sys.executable,
-        "-m",
-        "tickpathd.cli",
-        "run",
-        "-c",
-        str(DEMO),
-        "--json",
-        *(o for s in settings for o in ("--set", s)),
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    code = None
-    try:
-        process.wait(25)
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(command, code, out, err)
+    return tickpath("run", "-c", DEMO, "--json", *(o for s in settings for o in ("--set", s)), timeout=25)
 
 
 def lines_of_capture():
@@ -123,7 +102,7 @@ def test_missing_capture_is_named_and_the_run_fails(tmp_path, where):
         one_line(result, str(capture).rstrip("/"))
     result = run(tmp_path / "state", capture, f"abs{os.getpid()}")
     assert "Traceback" not in result.stderr and str(capture).rstrip("/") in result.stderr
-    assert result.returncode == FAILED, "the run did not end by itself"
+    assert result.returncode == FAILED
 
 
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0)], ids=["plain", "gzip"])

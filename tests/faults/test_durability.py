@@ -1,6 +1,8 @@
 """Rows F66 to F73 on a whole run: whatever the disk does to the journal, no order is placed that nobody records, cancels go on,
 market data goes on, and the operator is told within five seconds."""
 import contextlib
+import gzip
+import itertools
 import json
 import os
 import signal
@@ -9,8 +11,9 @@ import time
 
 import numpy as np
 import pytest
+from forked_cli import tickpath
 
-from process_harness import DEMO, tickpath, until
+from process_harness import DEMO, until
 from tickpath.shm.journal import JournalReader
 from tickpath.shm.lane import CommandClient
 from tickpath.shm.ring import EventReader, records
@@ -21,6 +24,7 @@ from tickpath.types import CommandKind, EventType, ExecType, Reason, TradingStat
 NORMAL, CANCEL_ONLY = TradingState.TRADING_NORMAL, TradingState.TRADING_CANCEL_ONLY
 ALARM_S = 5.0
 SYNCED, STATE = 192, 256
+FRAMES = 12_000                   # of the capture that both durabilities are given
 
 
 class Injection:
@@ -84,7 +88,7 @@ def test_failing_disk_stops_new_orders_within_five_seconds_and_for_good(start, i
     assert guards(run, reader)[-1] == (CANCEL_ONLY, Reason.REASON_JOURNAL_FAILED)
     injection.end()                                            # from here on every fsync would succeed
     totals = run.totals()
-    until(lambda: run.totals()["frames"] > totals["frames"] + 300, "market data as before")
+    until(lambda: run.totals()["frames"] > totals["frames"] + 100, "market data as before")
     until(lambda: run.totals()["refusals"] > totals["refusals"], "a refused order")
     assert run.totals()["orders"] == totals["orders"] and state(run) == CANCEL_ONLY
     with CommandClient(run.name, "admin") as client:           # cancels are live
@@ -110,22 +114,30 @@ def test_slow_fsync_delays_neither_market_data_nor_orders(start, inject):
     assert load_word(page, 128) > load_word(page, SYNCED) >= synced
 
 
-def test_durability_disk_holds_orders_while_the_disk_is_slow(start, inject, tmp_path):
-    run = start("instance.durability=disk", "storage.max_hold_ms=5000").trading()
-    inject(run.pids["journal_process"], "fdatasync:delay_enter=300000")
-    time.sleep(1.0)
-    first = run.totals()["last_seq"]
-    until(lambda: run.totals()["acks"] > 0 and run.totals()["orders"] > 20, "orders and their acks")
-    time.sleep(3.0)
-    run.process.send_signal(signal.SIGTERM)
-    code, summary, err = run.end()
-    assert code == 0, err
-    slots = np.concatenate(list(JournalReader(summary["journal"]).batches(first)))
+def ack_waits_ms(slots):
+    """How long each order that was sent within the slots waited for its ack."""
     intents = records(slots, EventType.EV_INTENT)
     acks = records(slots, EventType.EV_EXEC_REPORT)
     acks = acks[acks["exec_type"] == ExecType.EXEC_NEW]
     sent = dict(zip(intents["order_ordinal"].tolist(), intents["ts_recv_ns"].tolist(), strict=True))
-    waits_ms = [(int(a["ts_recv_ns"]) - sent[int(a["order_ordinal"])]) / 1e6 for a in acks if int(a["order_ordinal"]) in sent]
+    return [(int(a["ts_recv_ns"]) - sent[int(a["order_ordinal"])]) / 1e6 for a in acks if int(a["order_ordinal"]) in sent]
+
+
+def test_durability_disk_holds_orders_while_the_disk_is_slow(start, inject, tmp_path):
+    run = start("instance.durability=disk", "storage.max_hold_ms=5000").trading()
+    inject(run.pids["journal_process"], "fdatasync:delay_enter=300000")
+    synced = load_word(attach_segment(run.name, "journal").buffer, SYNCED)
+    until(lambda: load_word(attach_segment(run.name, "journal").buffer, SYNCED) > synced, "the sync that was on its way")
+    first, reader, read = run.totals()["last_seq"], EventReader.attach(run.name, "latest"), []
+
+    def acknowledged():
+        read.append(reader.read(1 << 18))
+        return len(ack_waits_ms(np.concatenate(read))) >= 2
+    until(acknowledged, "two orders and their acks")
+    run.process.send_signal(signal.SIGTERM)
+    code, summary, err = run.end()
+    assert code == 0, err
+    waits_ms = ack_waits_ms(np.concatenate(list(JournalReader(summary["journal"]).batches(first))))
     assert waits_ms and np.median(waits_ms) > 150, "an ack takes 7 ms when nothing waits"
     assert tickpath("replay", summary["journal"], "--verify").returncode == 0
 
@@ -170,12 +182,17 @@ def test_commands_of_other_processes_act_on_a_run_by_their_role(start):
     assert tickpath("replay", summary["journal"], "--verify").returncode == 0
 
 
-def test_both_durabilities_decide_alike_on_a_capture(start):
+def test_both_durabilities_decide_alike_on_a_capture(start, tmp_path, golden_dir):
+    capture = tmp_path / "capture.gz"
+    with gzip.open(golden_dir / "binance_spot" / "hftbacktest_btcusdt_20240808.gz") as f:
+        capture.write_bytes(gzip.compress(b"".join(itertools.islice(f, FRAMES)), 1))
     hashes = []
     for durability in ("process", "disk"):
-        run = start("venues.binance.pace=fast", f"instance.durability={durability}", name=f"dur{os.getpid()}{durability}")
+        run = start("venues.binance.pace=fast", f"venues.binance.kind=capture:{capture}", f"instance.durability={durability}",
+                    name=f"dur{os.getpid()}{durability}")
         code, summary, err = run.end(120)
         assert code == 0, err
+        assert summary["frames"] == FRAMES and summary["orders"] > 300 and summary["fills"] > 100
         hashes.append(summary["output_hash"])
     assert hashes[0] == hashes[1]
 

@@ -10,8 +10,9 @@ import time
 
 import numpy as np
 import pytest
+from forked_cli import tickpath
 
-from process_harness import DEMO, Started, alive, children, tickpath, until
+from process_harness import DEMO, Started, alive, children, until
 from tickpath.shm.journal import JournalReader
 from tickpath.shm.ring import EventReader
 from tickpath.shm.segment import attach_segment, list_segments
@@ -251,8 +252,9 @@ def test_json_output_is_one_object_with_the_promised_keys(start):
     assert {"n", "p50_ns", "p99_ns", "max_ns"} <= summary["latency"]["frame_to_order"].keys()
 
 
-def test_runs_at_full_speed_end_with_zero_every_time(start):
+@pytest.mark.parametrize("turns", [3, pytest.param(12, marks=pytest.mark.soak)])
+def test_runs_at_full_speed_end_with_zero_every_time(start, turns):
     # The feeder ends by itself just when the supervisor tells it to end: neither may call that a failure.
-    for turn in range(6):
+    for turn in range(turns):
         code, _, err = start("venues.binance.pace=fast", name=f"proc{os.getpid()}t{turn}").end()
         assert code == DONE, f"run {turn}: {err}"

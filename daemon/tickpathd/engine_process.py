@@ -9,6 +9,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")     # NumPy would start a thread of its own
 
 import argparse
+import asyncio
 import gc
 import signal
 import sys
@@ -116,7 +117,16 @@ class EngineProcess:
         gc.disable()
         print("ready", flush=True)
         self.loop.run_forever()
+        self.loop.run_until_complete(self._end_tasks())
         self.loop.close()
+
+    @staticmethod
+    async def _end_tasks():
+        """Sockets that were let go have tasks that have yet to hear of it (picows' pings)."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _request_stop(self):
         self.stop_requested = True

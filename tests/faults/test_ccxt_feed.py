@@ -164,6 +164,9 @@ def test_exchange_that_is_down_is_said_once_and_waited_for(polled, golden_dir):
     again = simulated(golden_dir, "--port", ports[0], "--rest-port", ports[1])
     try:
         polled.until_good(20)
+        # The worker sends before it speaks.
+        taken = polled.totals()["book_messages"]
+        until(lambda: polled.totals()["book_messages"] > taken + 2, "three more books", 20)
         code, result, err = polled.end()
     finally:
         again.stop()

@@ -6,9 +6,10 @@ import pytest
 from feed_harness import Simulator
 
 from process_harness import until
+from required import require_package
 from tickpathd.ccxt_exchange import make_exchange, number_text
 
-pytest.importorskip("ccxt", reason="ccxt is not installed: pip install 'tickpath[ccxt]'")
+require_package("ccxt", "ccxt")
 CASES = {
     "okx": ("okx", "ws/okx/cryptofeed_OKX_20220513.jsonl.zst", "BTC/USDT", "BTC-USDT", True),
     "coinbase": ("coinbase", "ws/coinbase/cryptofeed_COINBASE_20260809.jsonl.zst", "BTC/USD", "BTC-USD", True),

@@ -7,11 +7,12 @@ import pytest
 from feed_harness import LiveRun, Simulator
 
 from process_harness import alive, children, tickpath, until
+from required import require_package
 from tickpath.market.gate import GateCause
 from tickpath.shm.ring import records
 from tickpath.types import BookState, EventType, FeedKind, FeedSource
 
-pytest.importorskip("ccxt", reason="ccxt is not installed: pip install 'tickpath[ccxt]'")
+require_package("ccxt", "ccxt")
 GOLDEN = "hftbacktest_btcusdt_20240808.gz"
 
 

@@ -3,9 +3,10 @@ import asyncio
 
 import pytest
 
+from required import require_package
 from tickpathd.ccxt_exchange import CcxtError, InexactNumber, TextFloat, check_ccxt_id, make_exchange, number_text
 
-pytest.importorskip("ccxt", reason="ccxt is not installed: pip install 'tickpath[ccxt]'")
+require_package("ccxt", "ccxt")
 
 
 @pytest.mark.parametrize("value, text", [

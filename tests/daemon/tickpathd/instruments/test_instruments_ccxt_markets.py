@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from required import require_package
 from tickpathd.instruments.facts import BodyError, InstrumentError
 from tickpathd.instruments.loader import load_instruments
 from tickpathd.instruments.venues import default_rest_url, offered_kinds, parse_bodies, venue_module
@@ -54,7 +55,7 @@ def test_every_ccxt_exchange_has_a_place_of_its_own():
 
 
 def test_exchange_that_is_not_there_is_the_workers_own_line(tmp_path):
-    pytest.importorskip("ccxt", reason="ccxt is not installed: pip install 'tickpath[ccxt]'")
+    require_package("ccxt", "ccxt")
     with pytest.raises(InstrumentError, match="ccxt:binanse instruments: expected an exchange that ccxt knows, such as binance"):
         load_instruments("ccxt:binanse", "", ["BTC/USDT"], tmp_path)
     with pytest.raises(InstrumentError, match="ccxt:binance instruments: expected ccxt to load the markets, found ExchangeNotAvail"):

@@ -439,6 +439,25 @@ def _known_keys(path):
 
 # ---- validation
 
+def _validate_order_entry(config, bad):
+    """Orders leave by sockets. What is not there yet (asking the venue what became of an order) decides where they may go."""
+    for name, venue in config.venues.items():
+        path = f"venues.{name}"
+        if venue.kind != "binance_spot":
+            bad(f"{path}.kind", "binance_spot (this version has no other order entry)", venue.kind)
+        if not venue.credentials:
+            bad(f"{path}.credentials", "env:NAME, file:PATH or credential:NAME, since orders are signed", venue.credentials)
+        for key in ("ws_url", "ws_api_url", "rest_url"):
+            url = getattr(venue, key)
+            try:
+                host = urlsplit(url).hostname
+            except ValueError:
+                host = None
+            if host not in ("127.0.0.1", "::1", "localhost"):
+                bad(f"{path}.{key}", "a venue on this machine (this version cannot yet settle what a lost "
+                    "connection leaves open)", url)
+
+
 def validate(config, origins, live=False):
     """Raise ConfigError for whatever types alone cannot say. origins: where each value came from, see _origin."""
     def bad(path, expected, found):
@@ -477,7 +496,7 @@ def validate(config, origins, live=False):
     if i.mode == "live":
         if not live:
             bad("instance.mode", "--live on the command line as well", "live")
-        bad("instance.mode", "paper (this version sends no order to a real venue)", "live")
+        _validate_order_entry(config, bad)
     if i.mode == "backtest":
         bad("instance.mode", "paper (a capture at pace = \"fast\" is this version's backtest)", "backtest")
     if i.sigterm_policy == "flatten":

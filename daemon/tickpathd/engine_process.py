@@ -30,6 +30,7 @@ from tickpathd.clock_page import CLOCKS_BYTES, name_venues
 from tickpathd.engine_spec import MAX_FRAME_BYTES, engine_spec, paper_spec
 from tickpathd.feeds.feeds import Feeds, is_live
 from tickpathd.feeds.workers import worker_feeds
+from tickpathd.order_entry import OrderEntry, has_order_entry
 from tickpathd.run_dir import RunError, read_run
 from tickpathd.supervised import die_with
 from tickpathd.turns import IDLE_SLEEP_S, Turns
@@ -43,11 +44,16 @@ JOURNAL_LOOK_INTERVAL_S = 0.1     # between two attempts to find a journal's pag
 DATA_DRIVEN_TIMEOUT_NS = 20_000_000_000
 
 
+def say(venue, text):
+    """One line to the operator, at a change of state only."""
+    print(f"tickpathd: {venue}: {text}", file=sys.stderr, flush=True)
+
+
 class EngineProcess:
     """The event loop around a Session."""
 
-    def __init__(self, config, header):
-        self.config, self.header = config, header
+    def __init__(self, config, header, run_dir):
+        self.config, self.header, self.run_dir = config, header, run_dir
         self.segments = []
         self.stop_requested = False
         self.loop = None
@@ -76,7 +82,9 @@ class EngineProcess:
         hold_ns = storage.max_hold_ms * 1_000_000 if config.instance.durability == "disk" else 0
         if hold_ns and data_driven:
             hold_ns = max(hold_ns, DATA_DRIVEN_TIMEOUT_NS)
-        self.session = Session(self.engine, paper_spec(config), hold_ns=hold_ns, data_waits=data_driven)
+        self.orders, self.left_open = None, 0
+        self.session = Session(self.engine, None if has_order_entry(config) else paper_spec(config), hold_ns=hold_ns,
+                               data_waits=data_driven)
         if config.latency.warming:
             attach_shadow(self.session, spec, paper_spec(config))
         # Lanes in the order of their names: the index of a lane is part of the journal.
@@ -94,6 +102,9 @@ class EngineProcess:
         self.workers = worker_feeds(config, self.session, lambda kind: self._segment(
             name, kind, feed_lane_bytes(storage.feed_bytes), epoch))
         self.feeds = self._new_feeds() if self.live or self.workers else None
+        if has_order_entry(config):
+            self.orders = OrderEntry(self.session, config, self.run_dir, os.getpid(), epoch_offset_ns=self.feeds.epoch_offset_ns,
+                                     turn_clock=self.turns.clock, say=say)
 
     def _new_feeds(self):
         return Feeds(self.session, self.config, MAX_FRAME_BYTES, self.turns.clock, self.clocks, self.workers)
@@ -170,6 +181,8 @@ class EngineProcess:
         self.journal_page = page
         self.session.watch_journal(page.buffer, **self.guard)
         if self.feeds is not None and known is None:
+            if self.orders is not None:
+                self.orders.start(self.feeds.now_ns())
             self.feeds.start()             # nothing comes in before somebody records it
 
     def _stop(self):
@@ -185,8 +198,24 @@ class EngineProcess:
                 self.session.drain(self.lane, 0)
                 time.sleep(IDLE_SLEEP_S)
             self.session.settle()
+        if self.orders is not None:
+            self.loop.create_task(self._end_orders())
+            return
+        self._finish()
+
+    def _finish(self):
         self.session.finish()
         self.loop.stop()
+
+    async def _end_orders(self):
+        """The venue's word on every cancel, then the sessions go."""
+        if self.config.instance.sigterm_policy != "leave":
+            self.left_open = await self.orders.settle(lambda: self.session.drain(self.lane, 0, warming=False))
+            if self.left_open:
+                print(f"tickpathd: {self.left_open} orders: expected the venue to confirm their end, found no word; they may "
+                      "be open there", file=sys.stderr, flush=True)
+        await self.orders.stop()
+        self._finish()
 
     async def _stop_feeds(self):
         await self.feeds.stop()
@@ -211,7 +240,7 @@ def main(argv=None):
             except OSError as e:
                 raise RunError(f"instance.core: expected a processor this process may use, found "
                                f"{config.instance.core} ({e.strerror})") from None
-        process = EngineProcess(config, header)
+        process = EngineProcess(config, header, arguments.run_dir)
         process.open()
         process.run(arguments.parent_pid)
     except (RunError, SegmentError, ValueError) as e:
@@ -220,7 +249,7 @@ def main(argv=None):
     finally:
         if process is not None:
             process.close()
-    return 0
+    return 1 if process.left_open else 0
 
 
 if __name__ == "__main__":

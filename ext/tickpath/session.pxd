@@ -1,7 +1,7 @@
 # What stands around the engine: inputs, time, and where orders go. Hot; one thread owns it.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from tickpath.engine cimport EngineCore
+from tickpath.engine cimport EngineCore, Gateway
 from tickpath.engine_build cimport Engine
 from tickpath.outbox cimport Outbox
 from tickpath.shm.journal_guard cimport JournalGuard
@@ -12,6 +12,9 @@ from tickpath.venues.batch cimport FrameView
 
 cdef enum: COMMANDS_PER_TURN = 16             # of a lane
 cdef enum: CANNED_FRAMES = 8
+
+# What a gateway has to say of requests that never left it: True and a report, which then enters like the venue's own.
+ctypedef bint (*unsent_report_fn)(void* self, ExecReport* report) noexcept nogil
 
 cdef class Session:
     cdef readonly Engine engine
@@ -26,6 +29,11 @@ cdef class Session:
     cdef bint pausing
     cdef JournalGuard guard
     cdef bint guarded
+    cdef unsent_report_fn unsent_report       # of a live gateway; NULL without one
+    cdef void* unsent_self
+    cdef object _live_gateway
+    cdef int entry_allowed                    # TradingState by the state of the venues' order entry
+    cdef int entry_reason
     cdef object _journal_buffer
     cdef Outbox* outbox                       # NULL unless durability = disk
     cdef bint waits_for_disk                  # no frame while an order is held: the data waits, not the order
@@ -48,6 +56,9 @@ cdef class Session:
     cdef int _take_commands(self) noexcept nogil
     cdef void _look_at_journal(self) noexcept nogil
     cdef void _release_held(self) noexcept nogil
+    cdef void _release_unsent(self) noexcept nogil
+    cdef void _guard_changed(self) noexcept nogil
+    cdef void use_gateway(self, object owner, Gateway gateway, unsent_report_fn unsent_report)
     cdef void _system_command(self, int kind, int64_t ts_ns, int64_t value, int64_t detail) noexcept nogil
     # hot, in call order
     cdef void _advance(self, int64_t ts_ns) noexcept nogil

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from tickpath.decimal cimport DecimalGrid
 from tickpath.engine cimport (
-    EngineCore, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
+    EngineCore, Gateway, engine_finish, engine_next_timer, engine_on_frame, engine_on_input, engine_on_records,
     engine_report_feed_broken, engine_run_timers, engine_start,
 )
 from tickpath.engine_failover cimport native_book
@@ -32,9 +32,9 @@ from tickpath.types cimport (
     BOOK_GOOD, COMMAND_GUARD, DELTA_LAST, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
     EV_CONT, EV_FEED, EV_FRAME, EV_GRID, EV_INPUT_LAST, EV_INSTRUMENT_STATUS, EV_ORDER_DELTA, EV_QUOTE, EV_TRADE,
     INSTRUMENT_NONE, LANE_NONE, MAX_INSTRUMENTS, MAX_LANES, PRICE_TICKS_NONE,
-    REASON_OK, ROLE_SYSTEM, SLOT_BYTES,
-    STATUS_OK, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent, GridEvent,
-    InstrumentStatusEvent, Slot, likely, unlikely,
+    REASON_OK, REASON_ORDER_ENTRY_DOWN, REASON_ORDER_ENTRY_LOST, ROLE_SYSTEM, SLOT_BYTES,
+    STATUS_OK, TRADING_CANCEL_ONLY, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent,
+    GridEvent, InstrumentStatusEvent, Slot, likely, unlikely,
 )
 from tickpath.venues.batch cimport FRAME_PADDING, FrameView
 from tickpath.venues.binance_encode cimport EncodeBuffer
@@ -96,6 +96,7 @@ cdef class Session:
             self.core.gateway.send = send_to_sim
             self.core.gateway.regrid = regrid_sim
         self._lanes = []
+        self.entry_allowed, self.entry_reason = TRADING_NORMAL, REASON_OK
         if hold_ns > 0:
             self.outbox = outbox_new(self.core.gateway, &self.core.ring.next_seq, hold_ns, data_waits)
             if self.outbox == NULL:
@@ -108,6 +109,24 @@ cdef class Session:
     def __dealloc__(self):
         sim_free(self.sim)
         outbox_free(self.outbox)
+
+    cdef void use_gateway(self, object owner, Gateway gateway, unsent_report_fn unsent_report):
+        """Orders leave by this gateway from now on (its owner is kept alive), behind the outbox where there is one."""
+        self._live_gateway = owner
+        self.unsent_report, self.unsent_self = unsent_report, gateway.self
+        if self.outbox != NULL:
+            self.outbox.inner = gateway
+        else:
+            self.core.gateway = gateway
+
+    def order_entry(self, bint ready, *, bint latched=False):
+        """Whether orders can reach their venues: while not, trading is CANCEL_ONLY; latched: for good. Journaled."""
+        if self.entry_reason == REASON_ORDER_ENTRY_LOST:
+            return
+        self.entry_allowed = TRADING_NORMAL if ready else TRADING_CANCEL_ONLY
+        self.entry_reason = REASON_OK if ready else REASON_ORDER_ENTRY_LOST if latched else REASON_ORDER_ENTRY_DOWN
+        self._guard_changed()
+        engine_publish_state(self.core)
 
     def add_lane(self, CommandLane lane not None):
         """Take commands from a lane from now on, in the order in which lanes were added."""
@@ -228,12 +247,28 @@ cdef class Session:
         if self.outbox != NULL:
             self.outbox.mono_ns = mono_now_ns()
             self._release_held()
+        if self.unsent_report != NULL:
+            self._release_unsent()
         return self._take_commands()
 
     cdef void _look_at_journal(self) noexcept nogil:
         if journal_guard_look(&self.guard, self.core.ring.next_seq, mono_now_ns()):
-            self._system_command(COMMAND_GUARD, 0, self.guard.allowed, self.guard.reason)
+            self._guard_changed()
         self.core.totals.journal_lag_slots = self.guard.lag_slots
+
+    cdef void _guard_changed(self) noexcept nogil:
+        """The stricter of what the journal and the venues' order entry allow."""
+        if self.guarded and self.guard.allowed >= self.entry_allowed:
+            self._system_command(COMMAND_GUARD, 0, self.guard.allowed, self.guard.reason)
+        else:
+            self._system_command(COMMAND_GUARD, 0, self.entry_allowed, self.entry_reason)
+
+    cdef void _release_unsent(self) noexcept nogil:
+        cdef ExecReport report
+        while self.unsent_report(self.unsent_self, &report):
+            report.ts_recv_ns = report.ts_recv2_ns = self.core.now_ns
+            self._advance(report.ts_recv_ns)
+            engine_on_input(self.core, <const Slot*>&report)
 
     cdef void _release_held(self) noexcept nogil:
         cdef ExecReport report

@@ -183,6 +183,8 @@ cpdef enum Reason:
     REASON_JOURNAL_LAPPED = 34    # events are lost to it; latched
     REASON_INTENT_NOT_DURABLE = 35    # not on the disk in time, never sent (durability = disk)
     REASON_GRID_CHANGED = 36      # the instrument's tick or lot has changed, and the order does not fit the new one
+    REASON_ORDER_ENTRY_DOWN = 37  # the venue's order entry is not connected: trading is CANCEL_ONLY; or the request never left
+    REASON_ORDER_ENTRY_LOST = 38  # it was lost while orders were open; latched
 
 cpdef enum BookState:
     BOOK_INVALID = 0

@@ -216,7 +216,24 @@ def test_bad_strategy_parameter_ends_the_run_with_a_line_that_names_it(tmp_path,
 
 def test_live_mode_needs_the_second_switch():
     refused(tickpath("run", "-c", DEMO, "--set", "instance.mode=live"), "$.instance.mode", "--live")
-    refused(tickpath("run", "-c", DEMO, "--set", "instance.mode=live", "--live"), "$.instance.mode", "paper")
+    refused(tickpath("run", "-c", DEMO, "--set", "instance.mode=live", "--live"), "$.venues.binance.kind", "binance_spot")
+
+
+LIVE = ("instance.mode=live", "venues.binance.kind=binance_spot", "venues.binance.ws_url=ws://127.0.0.1:1",
+        "venues.binance.ws_api_url=ws://127.0.0.1:1/ws-api/v3", "venues.binance.rest_url=http://localhost:1",
+        "venues.binance.credentials=env:NOBODY")
+
+
+@pytest.mark.parametrize(("setting", "words"), [
+    ("venues.binance.credentials=", ("$.venues.binance.credentials", "env:NAME")),
+    ("venues.binance.ws_api_url=wss://ws-api.binance.com/ws-api/v3", ("$.venues.binance.ws_api_url", "on this machine")),
+    ("venues.binance.rest_url=", ("$.venues.binance.rest_url", "on this machine")),
+    ("venues.binance.ws_url=ws://127.0.0.1.example.com", ("$.venues.binance.ws_url", "on this machine")),
+    ("venues.binance.kind=okx", ("$.venues.binance.kind", "binance_spot")),
+])
+def test_orders_go_to_a_venue_on_this_machine_alone(setting, words):
+    settings = [text for s in (*LIVE, setting) for text in ("--set", s)]
+    refused(tickpath("run", "-c", DEMO, "--live", *settings), *words)
 
 
 @pytest.mark.parametrize("command", [("config", "check"), ("config", "show"), ("run",)])

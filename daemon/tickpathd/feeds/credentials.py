@@ -2,6 +2,7 @@
 
     env:NAME      the environment variable NAME
     file:PATH     a file that only its owner may read
+    credential:NAME  what the service manager has put into $CREDENTIALS_DIRECTORY (systemd, LoadCredential=)
 
 Either holds a JSON object of texts, or one text, which is then {"token": text}. It is read anew for each subscription, so that
 what expires (Kraken's token) may be replaced by whoever gets it. Nothing of it is ever printed.
@@ -38,6 +39,12 @@ def _text(reference):
         if name not in os.environ:
             raise CredentialError(f"credentials: expected the environment variable {name}, found none")
         return os.environ[name]
+    if kind == "credential" and name:
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory or "/" in name:
+            raise CredentialError(f"credentials: expected the service manager to give {reference} (LoadCredential=), found no "
+                                  "CREDENTIALS_DIRECTORY" if not directory else "credentials: expected a name, found a path")
+        kind, name = "file", os.path.join(directory, name)
     if kind == "file" and name:
         try:
             with open(name, encoding="utf-8") as file:
@@ -47,4 +54,5 @@ def _text(reference):
         except (OSError, UnicodeDecodeError) as e:
             raise CredentialError(f"credentials: expected a readable file {name}, found {e}") from None
     # It may be the secret itself that somebody put there.
-    raise CredentialError("credentials: expected env:NAME or file:PATH, found " + ("another text" if reference else "nothing"))
+    raise CredentialError("credentials: expected env:NAME, file:PATH or credential:NAME, found "
+                          + ("another text" if reference else "nothing"))

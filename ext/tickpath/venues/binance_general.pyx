@@ -5,17 +5,18 @@ from libc.string cimport memcmp, memcpy, memset
 from tickpath.decimal cimport quoted_decimal
 from tickpath.market.instruments cimport SYMBOL_BYTES_MAX, Instrument, instrument_find
 from tickpath.types cimport (
-    CANDLE_CLOSED, DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CANDLE, EV_CONT, EV_INSTRUMENT_STATUS, EV_LIQUIDATION, EV_QUOTE,
-    EV_REFERENCE, EV_TRADE, EXEC_CANCELED, EXEC_EXPIRED, EXEC_NEW, EXEC_REJECTED, EXEC_TRADE, LIQUIDITY_MAKER, PRICE_TICKS_NONE,
-    REFERENCE_FUNDING_RATE, REFERENCE_INDEX_PRICE, REFERENCE_MARK_PRICE, REFERENCE_OPEN_INTEREST, REFERENCE_SETTLE_PRICE,
-    SIDE_BUY, SIDE_SELL, STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK, STATUS_OVERFLOW, STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL,
-    STATUS_UNSUPPORTED, TRADE_AGGREGATE, TRADE_SELL_AGGRESSOR, TS_NONE, VENUE_STATUS_AUCTION, VENUE_STATUS_CANCEL_ONLY,
-    VENUE_STATUS_DELISTED, VENUE_STATUS_HALTED, VENUE_STATUS_TRADING, VENUE_STATUS_UNKNOWN, BookDelta, CandleEvent, ExecReport,
+    CANDLE_CLOSED, DELTA_ASK, DELTA_SNAPSHOT, EV_BOOK_DELTA, EV_CANDLE, EV_CONT, EV_EXEC_REPORT, EV_INSTRUMENT_STATUS,
+    EV_LIQUIDATION, EV_QUOTE, EV_REFERENCE, EV_TRADE, EXEC_CANCELED, EXEC_CANCEL_REJECTED, EXEC_EXPIRED, EXEC_NEW,
+    EXEC_REJECTED, EXEC_TRADE, INSTRUMENT_NONE, LIQUIDITY_MAKER, PRICE_TICKS_NONE, REFERENCE_FUNDING_RATE,
+    REFERENCE_INDEX_PRICE, REFERENCE_MARK_PRICE, REFERENCE_OPEN_INTEREST, REFERENCE_SETTLE_PRICE, SIDE_BUY, SIDE_SELL,
+    STATUS_IGNORED, STATUS_MALFORMED, STATUS_OK, STATUS_OVERFLOW, STATUS_TOO_LARGE, STATUS_UNKNOWN_SYMBOL, STATUS_UNSUPPORTED,
+    TRADE_AGGREGATE, TRADE_SELL_AGGRESSOR, TS_NONE, VENUE_STATUS_AUCTION, VENUE_STATUS_CANCEL_ONLY, VENUE_STATUS_DELISTED,
+    VENUE_STATUS_HALTED, VENUE_STATUS_TRADING, VENUE_STATUS_UNKNOWN, BookDelta, CandleEvent, ExecReport,
     InstrumentStatusEvent, LiquidationEvent, QuoteEvent, ReferenceEvent, Slot, TradeEvent,
 )
 from tickpath.venues.batch cimport (
-    BATCH_SLOTS, FRAME_PADDING, MESSAGE_BAR, MESSAGE_BOOK_DELTA, MESSAGE_OTHER, MESSAGE_QUOTE, MESSAGE_SNAPSHOT, MESSAGE_TRADE,
-    batch_close_book, slot_open,
+    BATCH_SLOTS, FRAME_PADDING, MESSAGE_BAR, MESSAGE_BOOK_DELTA, MESSAGE_EXEC_REPORT, MESSAGE_OTHER, MESSAGE_QUOTE,
+    MESSAGE_SNAPSHOT, MESSAGE_TRADE, batch_close_book, slot_open,
 )
 from tickpath.venues.binance_state cimport LEVELS_MAX, binance_time_ns, own_ordinal, report_close
 from tickpath.venues.json_tape cimport (
@@ -561,6 +562,50 @@ cdef int walk_exec_report(BinanceDecoder* d, const Message* m, const FrameView* 
     return STATUS_OK
 
 
+# {"id":"tp…","status":400,"error":{"code":-2010,"msg":"…"}}: the venue refused a request of ours, whose id says which (an order's
+# own client order id; that of a cancel begins with tc). From 500 on, and at -1006 and -1007, it does not know itself what has
+# become of it: that is no refusal (rest-api.md, "HTTP Return Codes"; errors.md; seen 2026-11-21). The reply names no instrument.
+cdef bint is_refused_request(BinanceDecoder* d, const Message* m, const FrameView* frame, DecodeBatch* batch) noexcept nogil:
+    cdef ExecReport* r = <ExecReport*>batch.slots
+    cdef uint32_t own = json_get(m.nodes, m.at, "id", 2), error = json_get(m.nodes, m.at, "error", 5), code
+    cdef uint64_t status = 0, ordinal, magnitude = 0
+    cdef char[18] text
+    cdef const char* digits
+    cdef bint is_cancel
+    cdef int i
+    if (not json_is_type(m.nodes, own, b's') or m.nodes[own].size != 18 or not json_is_type(m.nodes, error, b'{')
+            or not json_uint(m.nodes, json_get(m.nodes, m.at, "status", 6), False, &status) or not 400 <= status < 500):
+        return False
+    memcpy(text, m.nodes[own].text, 18)
+    is_cancel = text[1] == 99                          # 'c'
+    if is_cancel:
+        text[1] = 112                                  # 'p'
+    ordinal = own_ordinal(d, text, 18)
+    code = json_get(m.nodes, error, "code", 4)
+    if ordinal == 0 or not json_is_type(m.nodes, code, b'n') or not 2 <= m.nodes[code].size <= 7:
+        return False
+    digits = m.nodes[code].text
+    if digits[0] != 45:                                # '-'
+        return False
+    for i in range(1, <int>m.nodes[code].size):
+        if not 48 <= digits[i] <= 57:
+            return False
+        magnitude = magnitude * 10 + <uint64_t>(digits[i] - 48)
+    if magnitude == 1006 or magnitude == 1007:
+        return False
+    memset(r, 0, sizeof(ExecReport))
+    r.order_ordinal = ordinal
+    r.exec_type = EXEC_CANCEL_REJECTED if is_cancel else EXEC_REJECTED
+    batch.ts_venue_ns = TS_NONE
+    slot_open(batch.slots, EV_EXEC_REPORT, d.venue, INSTRUMENT_NONE, frame.ts_recv_ns, TS_NONE, 0)
+    slot_open(batch.slots + 1, EV_CONT, d.venue, INSTRUMENT_NONE, frame.ts_recv_ns, TS_NONE, 1)
+    r.venue_code = -<int32_t>magnitude
+    batch.count = 2
+    batch.kind = MESSAGE_EXEC_REPORT
+    batch.instrument = INSTRUMENT_NONE
+    return True
+
+
 # ---- which message it is
 
 # Of the kinds that we know and do not use: tickers, averages, candles of other prices, notices.
@@ -625,6 +670,8 @@ cdef int walk_message(BinanceDecoder* d, Message* m, const FrameView* frame, Dec
     if d.futures and node != JSON_ABSENT:
         return walk_open_interest(d, m, frame, batch, node)
     if has_reply_key(m):
+        if is_refused_request(d, m, frame, batch):
+            return STATUS_OK
         batch.kind = MESSAGE_OTHER                     # a reply to a request: no market data
         return STATUS_IGNORED
     return STATUS_UNSUPPORTED

@@ -23,5 +23,6 @@ def check_picows(found=None):
 check_picows()
 
 from tickpath.venues.feed_listener import FeedListener, TurnClock  # noqa: E402
+from tickpath.venues.order_gateway import OrderGateway  # noqa: E402
 
-__all__ = ["PICOWS_VERSION", "FeedListener", "TurnClock", "check_picows"]
+__all__ = ["PICOWS_VERSION", "FeedListener", "OrderGateway", "TurnClock", "check_picows"]

@@ -42,7 +42,7 @@ build: $(BUILT)
 run: $(BUILT)
 	$(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast)
 
-test: $(BUILT)
+test: $(BUILT) .venv-clients/.deps
 	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(BUILT)
@@ -63,12 +63,22 @@ bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 	  cryptofeed==2.4.1 ccxt==4.5.90 websockets==17.4 orjson==3.13.0 uvloop==0.22.1
 	@touch $@
 
-soak: $(BUILT)
+# Clients that others wrote, which trade at the simulated venue in tests/judges. python-binance and the older connectors share
+# the name of their package, so the latter stand in a folder of their own.
+.venv-clients/.deps: constraints/clients.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --disable-pip-version-check -q -c constraints/clients.txt python-binance \
+	  binance-sdk-spot binance-sdk-derivatives-trading-usds-futures websocket-client pycryptodome requests
+	.venv-clients/bin/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target .venv-clients/old \
+	  -c constraints/clients.txt binance-connector binance-futures-connector
+	@touch $@
+
+soak: $(BUILT) .venv-clients/.deps
 	$(BIN)/python -m pytest -m soak
 	TICKPATH_EXAMPLES=20 $(BIN)/python -m pytest -n 2 --timeout 3600 -m "hypothesis or sampled"
 
 clean:
-	rm -rf $(VENV) .venv-peers build var .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-clients build var .pytest_cache .ruff_cache .hypothesis
 	find ext -name '*.so' -delete
 	find ext \( -name '*.c' -o -name '*.cpp' \) -delete
 	find . -name '__pycache__' -prune -exec rm -rf {} +

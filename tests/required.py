@@ -27,6 +27,12 @@ def require_package(name, extra):
         _absent(f"{name} is missing. Run: pip install 'tickpath[{extra}]'")
 
 
+def require_path(path, command):
+    """A file that `command` makes."""
+    if not path.exists():
+        _absent(f"{path.name} is missing in {path.parent.name}. Run: {command}")
+
+
 def _absent(text):
     if os.environ.get("TICKPATH_REQUIRE_TOOLS") == "1":
         pytest.fail(text, pytrace=False)

@@ -1,5 +1,6 @@
 # tickpath: every target makes .venv when missing and rebuilds what changed; nothing needs to be done before.
 #   make run [SHORT=1]   paper trading on the recorded feed; SHORT=1 as fast as it goes
+#   make run LIVE=1      live mode against the simulated venue, 20 s (SHORT=1: 8 s), then the venue's audit
 #   make test            all tests but the soaks
 #   make check           linters, the models of the shared-memory protocols, instructions per frame against the stored ones
 #   make bench [PEERS=1] benchmarks, one JSON file each under var/bench
@@ -40,7 +41,8 @@ $(BUILT): $(DEPS) $(SOURCES)
 build: $(BUILT)
 
 run: $(BUILT)
-	$(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast)
+	$(if $(LIVE),$(BIN)/python scripts/run_live.py $(if $(SHORT),--seconds 8),\
+	  $(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast))
 
 test: $(BUILT) .venv-clients/.deps
 	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder

@@ -58,19 +58,21 @@ class Scripted(Strategy):
 
 
 class Market:
-    """An engine with one scripted strategy, a snapshot of 10 levels a side and a quote; `now_ms` is the feed's clock."""
+    """An engine with one scripted strategy, a snapshot of 10 levels a side and a quote; `now_ms` is the feed's clock. live: no simulated
+    venue."""
 
     def __init__(self, *, strategy="engine_harness:Scripted", paper=None, max_orders_per_min=60000, max_data_age_ms=2000,
-                 state_buffer=None, writer=None, session_options=None, **limits):
+                 state_buffer=None, writer=None, session_options=None, live=False, **limits):
         self.writer = EventWriter.local(1 << 16) if writer is None else writer
         spec = {
-            "instance": "harness", "epoch": 1, "mode": "paper", "seed": 1, "stamps": True, "max_frame_bytes": 1 << 20,
+            "instance": "harness", "epoch": 1, "mode": "live" if live else "paper", "seed": 1, "stamps": True, "max_frame_bytes": 1 << 20,
             "bar_interval_ns": 10 ** 9, "imbalance_levels": 5, "ema_fast": 2, "ema_slow": 4,
             "max_data_age_ns": max_data_age_ms * MS, "max_orders_per_min": max_orders_per_min,
             "instruments": [{**LIMITS, **limits}],
             "strategies": [{"name": "scripted", "kind": strategy, "parameters": {}, "instrument": 0}]}
+        self.spec = spec
         self.engine = Engine(spec, self.writer, state_buffer)
-        self.session = Session(self.engine, {**PAPER, **(paper or {})}, **(session_options or {}))
+        self.session = Session(self.engine, None if live else {**PAPER, **(paper or {})}, **(session_options or {}))
         self.feed, self.lane = FeedLaneWriter.local(1 << 16)
         self.strategy = self.engine.strategies[0].python_strategy
         self.now_ms, self.update_id, self.trade_id = 0, 100, 0

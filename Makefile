@@ -66,21 +66,27 @@ bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 	@touch $@
 
 # Clients that others wrote, which trade at the simulated venue in tests/judges. python-binance and the older connectors share
-# the name of their package, so the latter stand in a folder of their own.
+# the name of their package, so each of the latter stands in a folder of its own.
 .venv-clients/.deps: constraints/clients.txt
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/python -m pip install --disable-pip-version-check -q -c constraints/clients.txt python-binance \
 	  binance-sdk-spot binance-sdk-derivatives-trading-usds-futures websocket-client pycryptodome requests
-	.venv-clients/bin/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target .venv-clients/old \
-	  -c constraints/clients.txt binance-connector binance-futures-connector
+	for n in binance-connector binance-futures-connector; do .venv-clients/bin/python -m pip install --disable-pip-version-check \
+	  -q --no-deps --upgrade --target .venv-clients/$$n -c constraints/clients.txt $$n || exit 1; done
 	@touch $@
 
-soak: $(BUILT) .venv-clients/.deps
+# freqtrade trades there as well; it is large, so that only the soaks want it.
+.venv-freqtrade/.deps:
+	$(PYTHON) -m venv .venv-freqtrade
+	.venv-freqtrade/bin/python -m pip install --disable-pip-version-check -q freqtrade==2026.9
+	@touch $@
+
+soak: $(BUILT) .venv-clients/.deps .venv-freqtrade/.deps
 	$(BIN)/python -m pytest -m soak
 	TICKPATH_EXAMPLES=20 $(BIN)/python -m pytest -n 2 --timeout 3600 -m "hypothesis or sampled"
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-clients build var .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-clients .venv-freqtrade build var .pytest_cache .ruff_cache .hypothesis
 	find ext -name '*.so' -delete
 	find ext \( -name '*.c' -o -name '*.cpp' \) -delete
 	find . -name '__pycache__' -prune -exec rm -rf {} +

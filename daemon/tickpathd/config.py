@@ -743,7 +743,7 @@ def config_from_json(data):
         config = msgspec.json.decode(data, type=Config)
     except (msgspec.ValidationError, msgspec.DecodeError) as e:
         raise ConfigError(f"configuration: {_explain(e)}") from None
-    validate(config, {(): "configuration"})
+    validate(config, {(): "configuration"}, live=True)
     return config
 
 

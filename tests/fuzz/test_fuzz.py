@@ -1,6 +1,6 @@
-"""Fuzzing within the test run: a bounded, coverage-guided run of every target under ASan and UBSan, and proof that the
-fuzzer finds bugs. The long run is a soak: TICKPATH_FUZZ_SECONDS for all targets together (default 3600), going on with
-the corpus of the runs before."""
+"""Proof within the test run that the fuzzer finds bugs; what wants the core built with ASan and UBSan, which takes minutes, is a
+soak: a bounded, coverage-guided run of every target, and the long one: TICKPATH_FUZZ_SECONDS for all targets together (default
+3600), going on with the corpus of the runs before."""
 import os
 import secrets
 
@@ -33,6 +33,7 @@ def run_and_show(fuzzer, seconds, seed, capsys, **options):
     return result
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("target", TARGETS)
 def test_bounded_fuzzing_finds_nothing(target, capsys):
     result = run_and_show(Fuzzer(target), SLOW_TARGETS_S.get(target, BOUNDED_S), 1, capsys)
@@ -56,6 +57,7 @@ def test_an_input_without_the_last_magic_byte_is_reported_clean(tmp_path):
     assert Fuzzer("planted", tmp_path).reproduce(path) is None
 
 
+@pytest.mark.soak
 def test_a_second_run_goes_on_with_the_corpus_of_the_first(tmp_path):
     fuzzer = Fuzzer("segment", tmp_path)
     first = fuzzer.run(2.0, 1)
@@ -65,6 +67,7 @@ def test_a_second_run_goes_on_with_the_corpus_of_the_first(tmp_path):
     assert second.corpus > 0 and second.edges >= 0.9 * first.edges
 
 
+@pytest.mark.soak
 def test_an_unchanged_source_is_not_compiled_again():
     build = instrumented_build()
     built = {p: p.stat().st_mtime_ns for p in build.rglob("*.so")}
@@ -72,6 +75,7 @@ def test_an_unchanged_source_is_not_compiled_again():
     assert len(built) > 10 and {p: p.stat().st_mtime_ns for p in build.rglob("*.so")} == built
 
 
+@pytest.mark.soak
 def test_a_hundred_thousand_decoded_frames_leak_nothing(tmp_path):
     assert Fuzzer("decoder", tmp_path).leaked_bytes(LEAK_EXECUTIONS) < LEAK_BYTES_MAX
 

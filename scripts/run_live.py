@@ -44,6 +44,7 @@ def start_venue(folder, accounts, arguments):
     line = venue.stdout.readline()
     if not line:
         raise SystemExit(f"run_live: the simulated venue did not start (exit code {venue.wait()}); see the line above")
+    (folder / "addresses.json").write_text(line)
     return venue, json.loads(line)
 
 

@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from process_harness import ROOT, until
 
+from process_harness import ROOT, until
 from tickpath_sim.control import FaultClient
 
 SCRIPT = ROOT / "scripts" / "run_live.py"

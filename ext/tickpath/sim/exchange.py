@@ -10,20 +10,12 @@
 from enum import IntEnum
 
 from tickpath.sim import core
-from tickpath.sim.exchange_base import (
-    ACTION_DTYPE, EVENT_DTYPE, RESULT_DTYPE, ExchangeBase, InstrumentFacts, SimEvent, SimOrderView,
-)
-
-try:
-    from tickpath.sim.margin_face import MarginFace
-except ModuleNotFoundError:
-    class MarginFace:
-        pass
-try:
-    from tickpath.sim.recorded_face import RecordedFace
-except ModuleNotFoundError:
-    class RecordedFace:
-        pass
+from tickpath.sim.exchange_base import ExchangeBase
+from tickpath.sim.exchange_money import MoneyFace
+from tickpath.sim.exchange_run import BulkFace
+from tickpath.sim.exchange_types import ACTION_DTYPE, EVENT_DTYPE, RESULT_DTYPE, InstrumentFacts, SimEvent, SimOrderView
+from tickpath.sim.margin_face import MarginFace
+from tickpath.sim.recorded_face import RecordedFace
 
 __all__ = [
     "ACTION_DTYPE", "EVENT_DTYPE", "RESULT_DTYPE", "Exchange", "InstrumentFacts", "SimActionKind", "SimEvent", "SimEventKind",
@@ -45,5 +37,5 @@ SimStp = words("SimStp", "SIM_STP_", core.SimStp)
 SimTif = words("SimTif", "SIM_TIF_", core.SimTif)
 
 
-class Exchange(MarginFace, RecordedFace, ExchangeBase):
+class Exchange(MarginFace, RecordedFace, MoneyFace, BulkFace, ExchangeBase):
     """One simulated venue: spot and perpetual instruments, clients' and recorded markets."""

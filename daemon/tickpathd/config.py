@@ -180,6 +180,15 @@ class Paper(_Section):
     taker_fee_bps: Annotated[float, _m("fee of a taking fill", "bps")] = 10.0
     reject_probability: Annotated[float, _m("of an order, drawn from the seed", "fraction")] = 0.0
     seed: Annotated[int, _m("of the simulated venue")] = 1
+    queue_model: Annotated[str, _m("how a shrinking display shortens the queue ahead of a resting order: pessimistic, "
+                                   "proportional, power, log, l3 or optimistic")] = "pessimistic"
+    queue_power: Annotated[float, _m("n of the queue model power")] = 3.0
+    latency_model: Annotated[str, _m("constant, or from latency_file: interpolated by time, or drawn from the seed")] = "constant"
+    latency_file: Annotated[str, _m("samples in ns: CSV, JSON or NumPy, see docs/simulation.md")] = ""
+    latency_jitter_us: Annotated[float, _m("up to so much more for each message, drawn from the seed", "us")] = 0.0
+    market_slippage_bps: Annotated[float, _m("a market order meets every level so much further away", "bps")] = 0.0
+    impact_bps: Annotated[float, _m("for every whole level that we take the market stands so much further away", "bps")] = 0.0
+    impact_half_life_ms: Annotated[float, _m("half of the impact is gone after it", "ms")] = 1000.0
 
 
 class Storage(_Section):
@@ -537,6 +546,7 @@ def validate(config, origins, live=False):
         bad("paper.reject_probability", "a number from 0 to 1", config.paper.reject_probability)
     if not 0 <= config.paper.seed < 2 ** 63:
         bad("paper.seed", "0 to 2^63 - 1", config.paper.seed)
+    _validate_paper(config.paper, bad, one_of)
     power_of_two("storage.ring_slots", config.storage.ring_slots, 65536, 1 << 26)
     power_of_two("storage.feed_bytes", config.storage.feed_bytes, 65536, 1 << 30)
     positive("storage.fsync_interval_ms", config.storage.fsync_interval_ms)
@@ -545,6 +555,22 @@ def validate(config, origins, live=False):
             bad(f"storage.{key}", f"{low} to {high}", getattr(config.storage, key))
     _validate_lanes(config, bad, one_of, power_of_two)
     _validate_strategies(config, bad)
+
+
+def _validate_paper(paper, bad, one_of):
+    one_of("paper.queue_model", paper.queue_model, ("pessimistic", "proportional", "power", "log", "l3", "optimistic"))
+    if not 0 < paper.queue_power <= 100:
+        bad("paper.queue_power", "a number above 0, at most 100", paper.queue_power)
+    one_of("paper.latency_model", paper.latency_model, ("constant", "interpolated", "drawn"))
+    if paper.latency_model != "constant" and not paper.latency_file:
+        bad("paper.latency_file", f"a file of samples (latency_model = {paper.latency_model})", paper.latency_file)
+    if paper.latency_model == "constant" and paper.latency_file:
+        bad("paper.latency_model", "interpolated or drawn (latency_file is given)", paper.latency_model)
+    for key, most in (("latency_jitter_us", 60e6), ("market_slippage_bps", 1000), ("impact_bps", 1000)):
+        if not 0 <= getattr(paper, key) <= most:
+            bad(f"paper.{key}", f"a number from 0 to {most:g}", getattr(paper, key))
+    if not 0.001 <= paper.impact_half_life_ms <= 86400e3:
+        bad("paper.impact_half_life_ms", "a number from 0.001 to 86400000", paper.impact_half_life_ms)
 
 
 def _validate_venues(config, bad, one_of):

@@ -4,6 +4,7 @@ The same function serves run and replay, so that a journal's configuration rebui
 """
 from decimal import Decimal
 
+from tickpath.sim.latency import load_latency
 from tickpathd.feeds.fallback import POLL_SUFFIX, fallbacks_of
 from tickpathd.feeds.kraken import depth_offered as kraken_depth
 from tickpathd.feeds.kraken import l3_depth_offered as kraken_l3_depth
@@ -109,4 +110,9 @@ def paper_spec(config):
         "maker_fee_e8": int(Decimal(str(paper.maker_fee_bps)) * 10_000),
         "taker_fee_e8": int(Decimal(str(paper.taker_fee_bps)) * 10_000),
         "reject_probability": paper.reject_probability, "seed": paper.seed,
+        "queue_model": paper.queue_model, "queue_power": paper.queue_power,
+        "latency_model": paper.latency_model, "latency_jitter_ns": int(paper.latency_jitter_us * 1000),
+        "latency_samples": load_latency(paper.latency_file) if paper.latency_file else None,
+        "market_slippage_bps": paper.market_slippage_bps, "impact_bps": paper.impact_bps,
+        "impact_half_life_ns": int(paper.impact_half_life_ms * 1_000_000),
     }

@@ -25,13 +25,13 @@ from tickpath.shm.feed_lane cimport FEED_END, FEED_GRID, FEED_RECORD, FeedLaneRe
 from tickpath.shm.journal_guard cimport journal_guard_look
 from tickpath.shm.lane cimport CommandLane, LaneCommand, lane_is_broken, lane_repair, lane_try_take
 from tickpath.sim.venue cimport (
-    SimVenue, sim_cancel, sim_free, sim_new, sim_next_due, sim_on_market, sim_regrid, sim_step, sim_submit,
+    SimVenue, sim_cancel, sim_free, sim_from, sim_next_due, sim_on_market, sim_queue_ahead, sim_regrid, sim_step, sim_submit,
 )
 from tickpath.trading.orders cimport Order
 from tickpath.types cimport (
     BOOK_GOOD, COMMAND_GUARD, DELTA_LAST, EV_BOOK_DELTA, EV_CLOCK, EV_COMMAND, EV_EXEC_REPORT,
     EV_CONT, EV_FEED, EV_FRAME, EV_GRID, EV_INPUT_LAST, EV_INSTRUMENT_STATUS, EV_ORDER_DELTA, EV_QUOTE, EV_TRADE,
-    INSTRUMENT_NONE, LANE_NONE, MAX_INSTRUMENTS, MAX_LANES, PRICE_TICKS_NONE,
+    INSTRUMENT_NONE, LANE_NONE, MAX_INSTRUMENTS, MAX_LANES, PRICE_TICKS_NONE, QTY_LOTS_NONE,
     REASON_OK, REASON_ORDER_ENTRY_DOWN, REASON_ORDER_ENTRY_LOST, ROLE_SYSTEM, SLOT_BYTES,
     STATUS_OK, TRADING_CANCEL_ONLY, TRADING_NORMAL, TS_NONE, ClockEvent, CommandEvent, ExecReport, FeedEvent, FrameEvent,
     GridEvent, InstrumentStatusEvent, Slot, likely, unlikely,
@@ -87,11 +87,7 @@ cdef class Session:
         self.core = engine.core
         self._frame = bytearray(65536)
         if paper is not None:
-            self.sim = sim_new(self.core.instruments, self.core.books, self.core.tops, paper["order_latency_ns"],
-                               paper["reply_latency_ns"], paper["maker_fee_e8"], paper["taker_fee_e8"],
-                               paper["reject_probability"], paper["seed"])
-            if self.sim == NULL:
-                raise MemoryError()
+            self.sim = sim_from(self.core.instruments, self.core.books, self.core.tops, self.core.l3, paper)
             self.core.gateway.self = self.sim
             self.core.gateway.send = send_to_sim
             self.core.gateway.regrid = regrid_sim
@@ -565,6 +561,11 @@ cdef class Session:
             return None
         return {"fills": self.sim.fills, "rejects": self.sim.rejects, "dropped": self.sim.dropped_requests,
                 "resting": self.sim.resting_count}
+
+    def sim_queue_ahead(self, uint64_t order_ordinal):
+        """Displayed lots that the simulated venue takes to stand ahead of a resting order; None where it does not rest there."""
+        cdef int64_t lots = sim_queue_ahead(self.sim, order_ordinal) if self.sim != NULL else QTY_LOTS_NONE
+        return None if lots == QTY_LOTS_NONE else lots
 
     cdef Py_ssize_t _feed_one(self, const Slot* record, Py_ssize_t left) noexcept nogil:
         """Handle the record at hand; returns how many slots it took."""

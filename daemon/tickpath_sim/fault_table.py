@@ -2,13 +2,15 @@
 
 This table is the whole of what `GET /` lists and of what a request to arm a fault is checked against.
 """
+import re
 from typing import NamedTuple
 
-__all__ = ["BREACHES", "FAULTS", "FORMS", "FaultError", "Spec", "WORDS", "checked"]
+__all__ = ["BREACHES", "FAULTS", "FORMS", "FaultError", "Spec", "WORDS", "checked", "parameters_of"]
 
 BINANCE = ("binance_spot", "binance_usdm")
 BREACHES = ("opcode", "masked", "continuation", "interleaved", "long_control", "split_control")
 WORDS = ("field", "event", "word", "element")
+DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,8})?")
 FORMS = ("1e400", "nan", "negative_zero", "digits25", "negative_price", "duplicate_keys", "deep_nesting", "cut_json")
 
 
@@ -23,7 +25,8 @@ class Parameter(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """when: "book" or "data" (an event on its way out), "before" (it is applied), "rest", or "now"."""
+    """when: "book" or "data" (an event on its way out), "before" (it is applied), "rest", "now", or of order entry: "request",
+    "user" (a message of user data on its way out), "message" (a reply or a message of user data)."""
     summary: str
     when: str
     parameters: dict = {}
@@ -86,6 +89,100 @@ FAULTS = {
                        {"form": Parameter(str, "1e400", f"one of {', '.join(FORMS)}"),
                         "depth": Parameter(int, 5000, "of deep_nesting")}),
 }
+
+# ---- order entry
+MESSAGES = ("any", "reply", "execution", "account")
+LOSSES = ("silence", "reset", "close")
+ACCEPTANCES = ("now", "late", "never")
+HALVES = ("new_refused", "new_unknown", "cancel_refused", "cancel_unknown")
+PLACING = "order.place"
+ORDER_WHENS = ("request", "user", "message")
+WHOSE = {"account": Parameter(str, None, "only this account (its name)"),
+         "client_order_id": Parameter(str, None, "only this order; what ends in * means all that begin so"),
+         "skip": Parameter(int, 0, "so many that it would have hit pass first"),
+         "probability": Parameter(float, 1.0, "of each that it could hit, drawn from the seed"),
+         "seed": Parameter(int, 0, "of that drawing")}
+OPERATION = "only this operation, by its name in the WebSocket API; empty: all"
+WHAT = {**WHOSE, "message": Parameter(str, "any", f"one of {', '.join(MESSAGES)}"),
+        "execution": Parameter(str, None, "only execution reports of this type: NEW TRADE CANCELED EXPIRED REPLACED"),
+        "op": Parameter(str, "", "only replies to this operation, by its name in the WebSocket API; empty: all")}
+
+
+def _requests(op=PLACING, **parameters):
+    return {**WHOSE, "op": Parameter(str, op, OPERATION), **parameters}
+
+
+def _refusing(code, msg, op=PLACING, status=400):
+    return _requests(op, code=Parameter(int, code, "the venue's"), msg=Parameter(str, msg, "the venue's"),
+                     status=Parameter(int, status, "of HTTP"))
+
+
+def _unknown(status, code, msg):
+    return {**_refusing(code, msg, status=status),
+            "accept": Parameter(str, "late", f"the order all the same: one of {', '.join(ACCEPTANCES)}"),
+            "after_ms": Parameter(int, 1000, "how late")}
+
+
+def _order(summary, when, parameters, **options):
+    return Spec(summary, when, parameters, BINANCE, **options)
+
+
+FAULTS |= {
+    "drop_message": _order("a reply or a message of user data is never sent", "message", WHAT),
+    "delay_message": _order("it is sent later; others pass it", "message",
+                            {**WHAT, "delay_ms": Parameter(int, 500, "how much later")}),
+    "duplicate_message": _order("it is sent more than once", "message",
+                                {**WHAT, "copies": Parameter(int, 2, "in all"),
+                                 "gap_ms": Parameter(int, 0, "between two of them")}),
+    "reorder_message": _order("it is sent behind the next one on the same connection", "message",
+                              {**WHAT, "hold_ms": Parameter(int, 1000, "at most so late")}),
+    "lost_reply": _order("the order is accepted and works; its reply is lost", "request",
+                         _requests(how=Parameter(str, "silence", f"one of {', '.join(LOSSES)}"))),
+    "unknown_503": _order("503: nobody knows what became of the request", "request",
+                          _unknown(503, -1000, "Unknown error, please check your request or try again later.")),
+    "timeout_1007": _order("-1007: nobody knows what became of the request", "request",
+                           _unknown(408, -1007, "Timeout waiting for response from backend server. Send status unknown; "
+                                                "execution status unknown.")),
+    "status_lag": _order("-2013 for an order younger than the lag, and it is in no list", "request",
+                         {**_requests(""), "lag_ms": Parameter(int, 15_000, "how long"),
+                          "lists": Parameter(bool, True, "openOrders and allOrders leave it out")}, lasting=True),
+    "silent_user_stream": _order("no user data; sockets, replies and pings stay alive", "user", {**WHOSE}, lasting=True),
+    "missing_fill": _order("the execution report of a fill is never sent; the venue's lists have it", "user", {**WHOSE}),
+    "trade_twice": _order("the execution report of a fill comes again, as if found by another way", "user",
+                          {**WHOSE, "gap_ms": Parameter(int, 200, "between the two")}),
+    "fill_before_ack": _order("an order's reply is held back until its first fill has been reported", "request",
+                              _requests(hold_ms=Parameter(int, 2000, "at most so long"))),
+    "late_fill": _order("fills are reported only after the cancel of their order has been", "user",
+                        {**WHOSE, "delay_ms": Parameter(int, 100, "behind the cancel's report"),
+                         "hold_ms": Parameter(int, 5000, "at most, where no cancel comes")}),
+    "bad_timestamp": _order("-1021, whatever the client sends", "request",
+                            _refusing(-1021, "Timestamp for this request is outside of the recvWindow.", op="")),
+    "no_balance": _order("-2010, whatever the account holds", "request",
+                         _refusing(-2010, "Account has insufficient balance for requested action.")),
+    "filter_reject": _order("-1013, however the order fits", "request", _refusing(-1013, "Filter failure: PRICE_FILTER")),
+    "half_cancel_replace": _order("one leg of a cancel-replace is done, the other is refused or not known", "request",
+                                  _requests("order.cancelReplace",
+                                            form=Parameter(str, "new_refused", f"one of {', '.join(HALVES)}"))),
+    "ban": _order("429 with Retry-After; who goes on is banned with 418, and longer each time", "request",
+                  {**_requests(""), "retry_after_s": Parameter(int, 5, "of 429"),
+                   "patience": Parameter(int, 10, "requests during 429 that lead to the ban"),
+                   "ban_s": Parameter(int, 120, "of 418; doubled for each `patience` more requests, up to three days")},
+                  lasting=True),
+    "cut_reply": _order("the connection ends at a byte of a reply", "request",
+                        _requests("", bytes=Parameter(int, 20, "of the reply that still go out, heads and frames included"))),
+    "clock_skew": _order("the venue's clock is off, and runs away", "now",
+                         {"offset_ms": Parameter(int, 5000, "ahead (negative: behind), besides --clock-offset-ms"),
+                          "drift_ppm": Parameter(float, 0.0, "millionths: 1000 = a millisecond more each second")},
+                         lasting=True, by_connection=False),
+    "mark_price": Spec("a contract's mark price is held at a price: margin calls, liquidations and stops by mark follow", "now",
+                       {"price": Parameter(str, "", "decimal text")}, ("binance_usdm",), lasting=True, by_connection=False),
+    "funding": Spec("a contract's funding is charged now", "now",
+                    {"rate": Parameter(str, "0.0001", "decimal text, 0.0001 = 0.01 %; positive: longs pay")}, ("binance_usdm",),
+                    by_connection=False),
+    "expired_in_match": _order("an order is accepted, and what does not trade at once ends as EXPIRED_IN_MATCH", "request",
+                               _requests()),
+}
+CHOICES = {"message": MESSAGES, "how": LOSSES, "accept": ACCEPTANCES}
 COMMON = {"count": Parameter(int, None, "how many events; 1 when neither count nor seconds is given"),
           "seconds": Parameter(float, None, "how long"),
           "symbol": Parameter(str, None, "only this instrument")}
@@ -120,14 +217,30 @@ def checked(name, body, venue, find):
         if type(value) is not kind:
             raise FaultError(f"{name}.{key}: expected {kind.__name__}, found {value!r}")
         values[key] = value
-    for key in ("count", "seconds", "bytes", "inflated_mib", "rate", "depth"):
-        if values.get(key) is not None and values[key] <= 0:
+    for key in ("count", "seconds", "bytes", "inflated_mib", "rate", "depth", "copies", "retry_after_s", "patience", "ban_s"):
+        if isinstance(values.get(key), (int, float)) and values[key] <= 0 and (name, key) != ("cut_reply", "bytes"):
             raise FaultError(f"{name}.{key}: expected more than 0, found {values[key]}")
     if values["symbol"] is not None and find(values["symbol"]) is None:
-        raise FaultError(f"{name}.symbol: expected an instrument of the capture, found {values['symbol']!r}")
+        whose = "venue" if spec.when in ORDER_WHENS else "capture"
+        raise FaultError(f"{name}.symbol: expected an instrument of the {whose}, found {values['symbol']!r}")
     if name == "bad_number" and values["form"] not in FORMS:
         raise FaultError(f"{name}.form: expected one of {', '.join(FORMS)}, found {values['form']!r}")
-    for fault, forms in (("breach", BREACHES), ("unknown_word", WORDS)):
+    if spec.when in ORDER_WHENS:
+        for key in ("skip", "delay_ms", "gap_ms", "hold_ms", "after_ms", "lag_ms", "bytes"):
+            if values.get(key, 0) < 0:
+                raise FaultError(f"{name}.{key}: expected 0 or more, found {values[key]}")
+        if not 0 <= values["probability"] <= 1:
+            raise FaultError(f"{name}.probability: expected 0 to 1, found {values['probability']}")
+        for key, choices in CHOICES.items():
+            if key in values and values[key] not in choices:
+                raise FaultError(f"{name}.{key}: expected one of {', '.join(choices)}, found {values[key]!r}")
+    if name in ("mark_price", "funding"):
+        key = "price" if name == "mark_price" else "rate"
+        if DECIMAL.fullmatch(values[key]) is None or (key == "price" and not float(values[key]) > 0):
+            raise FaultError(f"{name}.{key}: expected a decimal text{' above 0' * (key == 'price')}, found {values[key]!r}")
+        if values["symbol"] is None:
+            raise FaultError(f"{name}.symbol: expected a contract, found none")
+    for fault, forms in (("breach", BREACHES), ("unknown_word", WORDS), ("half_cancel_replace", HALVES)):
         if name == fault and values["form"] not in forms:
             raise FaultError(f"{name}.form: expected one of {', '.join(forms)}, found {values['form']!r}")
     if name == "reserved_bits" and not 1 <= values["bits"] <= 7:

@@ -3,16 +3,19 @@
 An event goes out as a list of `Outgoing`, usually one; a fault turns that list into another. A count counts events of the
 stream, however many clients hear them.
 """
+import json
 import time
-from collections import deque
+from collections import Counter, deque
 
 from tickpath_sim.fault_messages import TRANSFORMS, Outgoing
-from tickpath_sim.fault_table import FAULTS, checked
+from tickpath_sim.fault_table import FAULTS, ORDER_WHENS, FaultError, checked
 from tickpath_sim.protocols.base import BOOK
 
 __all__ = ["Injector"]
 
 LOG_ENTRIES_MAX = 10_000
+ORDER_FAULTS = frozenset({"clock_skew", "mark_price", "funding",
+                          *(name for name, spec in FAULTS.items() if spec.when in ORDER_WHENS)})
 
 
 class Armed:
@@ -57,6 +60,9 @@ class Injector:
         self.actions = {}
         self.log = deque(maxlen=LOG_ENTRIES_MAX)
         self.logged = 0
+        self.counts = Counter()             # how often each fault has hit
+        self.orders = None                  # OrderFaults of a venue that takes orders
+        self.wire = None                    # WireLog
         self.late = []                      # [(event, sessions)] held back behind an event of another stream
         self.planted = {}                   # instrument key -> rows of bids that cross, still to be taken back
 
@@ -64,7 +70,13 @@ class Injector:
 
     def arm(self, name, body):
         """Arm a fault, in place of one of the same name. Errors: FaultError."""
-        values = checked(name, body, self.protocol.venue, self.protocol.find)
+        values = checked(name, body, self.protocol.venue, self._find)
+        if name in ORDER_FAULTS:
+            if self.orders is None:
+                raise FaultError(f"{name}: expected a venue that takes orders, found one that plays a market only")
+            account = values.get("account")
+            if account is not None and account not in self.orders.account_names():
+                raise FaultError(f"{name}.account: expected one of {', '.join(self.orders.account_names())}, found {account!r}")
         self.disarm(name)
         armed = Armed(name, values)
         if armed.spec.when == "now":
@@ -74,26 +86,40 @@ class Injector:
             if end is None or not (armed.spec.lasting or armed.until_mono):
                 return armed
         self.armed[name] = armed
+        if self.orders is not None:
+            self.orders.changed()
         return armed
+
+    def _find(self, symbol):
+        found = self.protocol.find(symbol)
+        return found if found is not None or self.orders is None else self.orders.symbol(symbol)
 
     def disarm(self, name):
         """Take a fault back; true if it was armed."""
         armed = self.armed.pop(name, None)
         if armed is not None and armed.spec.when == "now":
             self.actions[name][1](armed)
+        if armed is not None and self.orders is not None:
+            self.orders.changed(armed)
         return armed is not None
 
     def tick(self, now_mono):
+        if self.orders is not None:
+            self.orders.tick(now_mono)
         for name in [name for name, armed in self.armed.items() if armed.over(now_mono)]:
             self.disarm(name)
 
     def note(self, name, *, event=None, connections=(), **detail):
         """Write down what was done, and where on each wire: the number of the message and of its first byte."""
         self.logged += 1
-        self.log.append({"n": self.logged, "fault": name, "ts_ns": time.time_ns(),
+        self.counts[name] += 1
+        entry = {"n": self.logged, "fault": name, "ts_ns": time.time_ns(),
                          "event": event.index if event else None,
                          "symbol": event.instrument.key if event and event.instrument else detail.pop("symbol", None),
-                         "sequence": event.sequence if event else None, "connections": list(connections), **detail})
+                         "sequence": event.sequence if event else None, "connections": list(connections), **detail}
+        self.log.append(entry)
+        if self.wire is not None:
+            self.wire.fault(json.dumps(entry, separators=(",", ":"), default=str).encode())
 
     # ---- events
 

@@ -8,8 +8,8 @@
     GET /state              playback, clients, counters
     POST /playback          {"paused": true} | {"paused": false} | {"step": n, "symbol": S}; with S: n changes of its book
 """
-import json
 
+from tickpath_sim import wire_json
 from tickpath_sim.fault_table import FAULTS, FaultError, parameters_of
 from tickpath_sim.http_server import Response
 
@@ -42,7 +42,7 @@ class FaultsApi:
                 return Response.of(self._state())
         elif request.method == "POST":
             try:
-                body = json.loads(request.body or b"{}")
+                body = wire_json.of_client((request.body or b"{}").decode())
             except ValueError:
                 raise FaultError(f"{name}: expected a JSON body, found {request.body[:60]!r}") from None
             if name == "playback":
@@ -76,11 +76,26 @@ class FaultsApi:
 
     def _state(self):
         hub = self.hub
-        return {"venue": hub.protocol.venue, "playback": hub.player.state(), "counters": dict(hub.counters),
+        state = {"venue": hub.protocol.venue, "playback": hub.player.state(), "counters": dict(hub.counters),
                 "clients": [connection.describe() for connection in hub.connections.values()],
                 "closes": list(hub.closes),
                 "rest": {"weight_used": hub.rest.used, "limited": hub.rest.limited, "heaviest_minute": hub.rest.heaviest(),
-                         "weight_max": hub.rest.weight_max, "requests": list(hub.rest.requests)}}
+                         "weight_max": hub.rest.weight_max, "requests": list(hub.rest.requests)},
+                "conditions": self._conditions()}
+        for name in ("wire", "ledger", "scenario"):
+            part = getattr(hub, name, None)
+            if part is not None:
+                state[name] = part.describe()
+        return state
+
+    def _conditions(self):
+        """What a scenario's conditions look at."""
+        trading = getattr(self.hub, "trading", None)
+        orders = fills = 0
+        if trading is not None:
+            orders = trading.orders.placed
+            fills = sum(len(rows) for rows in trading.orders.fills_of.values())
+        return {"orders": orders, "fills": fills, "fired": dict(self.hub.injector.counts)}
 
     def _playback(self, body):
         player = self.hub.player

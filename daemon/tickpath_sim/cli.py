@@ -1,6 +1,7 @@
 """`tickpath-sim`: the simulated venue on loopback.
 
     tickpath-sim serve --port 0 --capture capture.gz --faults-port 0
+    tickpath-sim serve --port 0 --venue binance_spot --accounts accounts.toml        # a market of its clients alone
 
 prints one line of JSON when it listens: {"ws_url": …, "rest_url": …, "faults_url": …, "ca_file": …}, and ends in order on
 SIGINT or SIGTERM.
@@ -12,6 +13,7 @@ import json
 import signal
 import sys
 import tempfile
+from dataclasses import fields
 
 import uvloop
 
@@ -19,8 +21,14 @@ from tickpath.capture import CaptureError
 from tickpath_sim.playback import load_protocol
 from tickpath_sim.protocols import VENUES
 from tickpath_sim.protocols.base import VenueClock
+from tickpath_sim.protocols.binance_own import own_protocol
+from tickpath_sim.scenarios import ScenarioError
 from tickpath_sim.server import Options, SimServer, Timings
 from tickpath_sim.tls import TlsError
+from tickpath_sim.trading import extensions, flow
+from tickpath_sim.trading.accounts import DEMO, AccountError, read_accounts
+from tickpath_sim.trading.build import KINDS, trading_venue
+from tickpath_sim.trading.wire_log import WireLogError
 
 __all__ = ["main"]
 
@@ -58,15 +66,21 @@ def _limit(text):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="tickpath-sim", description="The simulated venue.")
-    serve = parser.add_subparsers(dest="command", required=True).add_parser(
-        "serve", help="play captures over WebSocket and REST, with faults on demand",
-        description="Plays captures as the venue would: its own protocol, only what a client subscribed to.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser(
+        "serve", help="play captures, or trade, over WebSocket and REST, with faults on demand",
+        description="Plays captures as the venue would: its own protocol, only what a client subscribed to. Where the venue is "
+                    "one of Binance's, clients can trade.")
     serve.add_argument("--port", type=_port, required=True, help="of the WebSocket side; 0: any free one")
     serve.add_argument("--rest-port", type=_port, default=0, help="of the REST side (default: any free one)")
     serve.add_argument("--faults-port", type=_port, help="of the faults' control, plain HTTP (default: none)")
-    serve.add_argument("--capture", action="append", metavar="FILE", required=True,
-                       help="a capture or a glob pattern; may be given several times, played in turn")
-    serve.add_argument("--venue", choices=sorted(VENUES), help="default: guessed from the content")
+    serve.add_argument("--capture", action="append", metavar="FILE",
+                       help="a capture or a glob pattern; may be given several times, played in turn (default: none: the "
+                            "market is what the clients, and --flow, make it)")
+    serve.add_argument("--venue", choices=sorted(VENUES), help="default: by the capture, else binance_spot")
+    serve.add_argument("--accounts", metavar="FILE", help="accounts of clients that trade, TOML (default: demo)")
+    serve.add_argument("--no-limits", action="store_true", help="no limit of weights, requests and orders")
+    serve.add_argument("--busy-poll", action="store_true", help="never sleep: shortest replies, a whole core")
     serve.add_argument("--tls", action="store_true", help="wss and https with a certificate made for this run")
     serve.add_argument("--speed", type=_speed, default=1.0, metavar="recorded|fast|X", help="pace (default: recorded)")
     serve.add_argument("--loop", action="store_true", help="begin again at the end; ids and books go on without a gap")
@@ -87,24 +101,54 @@ def _parser():
     for name, help_text in (("ping-interval-s", "between the server's ping frames"), ("pong-timeout-s", "for the pong"),
                             ("cut-after-s", "life of a connection"), ("subscribe-within-s", "for the first subscription"),
                             ("idle-timeout-s", "without a message either way"), ("heartbeat-s", "between heartbeats"),
-                            ("messages-per-s", "that a client may send"), ("rest-weight-per-min", "that REST answers")):
+                            ("messages-per-s", "that a client may send"), ("rest-weight-per-min", "that REST answers"),
+                            ("orders-per-10s", "of an account"), ("orders-per-day", "of an account")):
         timings.add_argument(f"--{name}", type=_limit, help=help_text)
+    flow.add_arguments(serve)
+    extensions.add_arguments(serve)
+    extensions.add_commands(commands)
     return parser
 
 
-async def _serve(arguments, tls_dir):
-    protocol, paths, span_ns = load_protocol(arguments.capture, arguments.venue, arguments.copies)
+def _protocol(arguments):
+    """(protocol, paths, span in ns) of the capture, or of a market of its own."""
+    if arguments.capture:
+        protocol, paths, span_ns = load_protocol(arguments.capture, arguments.venue, arguments.copies)
+    else:
+        venue = arguments.venue or "binance_spot"
+        if venue not in KINDS:
+            raise CaptureError("--venue", None, f"a --capture for {venue}, or one of {', '.join(KINDS)}", "no --capture")
+        protocol, paths, span_ns = own_protocol(KINDS[venue]), [], 0
     VenueClock.offset_ms, protocol.live_times = arguments.clock_offset_ms, arguments.live_times
     if arguments.books_by_rest:
         if protocol.venue != "okx":
             raise CaptureError(arguments.capture[0], None, "a capture of okx for --books-by-rest", f"one of {protocol.venue}")
         protocol.books_by_rest = True
+    return protocol, paths, span_ns
+
+
+async def _serve(arguments, tls_dir):
+    protocol, paths, span_ns = _protocol(arguments)
     options = Options(port=arguments.port, rest_port=arguments.rest_port, faults_port=arguments.faults_port, tls_dir=tls_dir,
                       speed=arguments.speed, loop=arguments.loop, start_after=arguments.start_after,
-                      stall_s=arguments.stall_s, queue_bytes_max=int(arguments.queue_mib * (1 << 20)) or sys.maxsize)
-    names = ("ping_interval_s", "pong_timeout_s", "cut_after_s", "subscribe_within_s", "idle_timeout_s", "heartbeat_s",
-             "messages_per_s", "rest_weight_per_min")
-    server = SimServer(protocol, paths, span_ns, options, Timings(**{name: getattr(arguments, name) for name in names}))
+                      stall_s=arguments.stall_s, queue_bytes_max=int(arguments.queue_mib * (1 << 20)) or sys.maxsize,
+                      busy_poll=arguments.busy_poll)
+    timings = Timings(**{field.name: getattr(arguments, field.name) for field in fields(Timings)})
+    if arguments.no_limits:
+        timings.rest_weight_per_min = timings.orders_per_10s = timings.orders_per_day = 0
+    trading = None
+    if protocol.venue in KINDS:
+        rows = read_accounts(arguments.accounts) if arguments.accounts else DEMO
+        trading = trading_venue(protocol, bool(paths), rows, timings.of(protocol), arguments.seed or 0)
+    elif arguments.accounts:
+        raise AccountError(f"--accounts: expected a venue where clients can trade ({', '.join(KINDS)}), found {protocol.venue}")
+    server = SimServer(protocol, paths, span_ns, options, timings, trading)
+    extensions.attach(server, arguments)
+    server.at_stop += [part.close for part in (server.wire, server.ledger) if part is not None]
+    if not paths:
+        flow.attach(server, arguments)
+    elif arguments.flow is not None:
+        raise flow.FlowError("--flow: expected no --capture beside it: a capture is a market of its own")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -118,11 +162,13 @@ async def _serve(arguments, tls_dir):
 def main(argv=None):
     """The command's exit code: 0 done, 1 it could not be done, 2 wrong usage."""
     arguments = _parser().parse_args(argv)
+    if arguments.command != "serve":
+        return arguments.run(arguments)
     with contextlib.ExitStack() as stack:
         tls_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tickpath-sim-")) if arguments.tls else None
         try:
             failure = uvloop.run(_serve(arguments, tls_dir))
-        except (CaptureError, TlsError, OSError) as e:
+        except (CaptureError, TlsError, AccountError, flow.FlowError, ScenarioError, WireLogError, OSError) as e:
             failure = str(e)
     if failure is not None:
         print(f"tickpath-sim: {failure}", file=sys.stderr)

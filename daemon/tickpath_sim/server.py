@@ -5,6 +5,8 @@ which they subscribed.
 """
 import asyncio
 import contextlib
+import gc
+import logging
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, fields
@@ -21,14 +23,34 @@ from tickpath_sim.http_server import HttpServer
 from tickpath_sim.playback import Player
 from tickpath_sim.rest import RestSide
 from tickpath_sim.tls import make_certificates, server_context
+from tickpath_sim.trading import wire_log
 
 __all__ = ["Options", "SimServer", "Timings"]
 
 HOST = "127.0.0.1"
 TICK_S = 0.02
+TRADING_TICK_S = 0.01
+CROWD, ROUND_TICKS = 200, 50
 FLOOD_TICK_S = 0.01
 CROWD_BYTES = 1 << 20
+# It grows with what a client sends; ten thousand that send nothing keep this.
+READ_BUFFER_BYTES = 4096
 CLOSES_KEPT = 256
+FRAME_BYTES_MAX = 2 << 20
+
+
+class OwnFailures(logging.Handler):
+    """What picows has to say of failures of ours; a client that breaks the protocol is closed with a code, and no word of it."""
+
+    def emit(self, record):
+        if not record.msg.startswith(("WS parser error", "on_ws_frame raised WSProtocolError")):
+            logging.getLogger("tickpath_sim").handle(record)
+
+
+WS_LOG = logging.getLogger("tickpath_sim.ws")
+WS_LOG.propagate = False
+WS_LOG.addHandler(OwnFailures())
+WS_LOG.setLevel(logging.ERROR)
 
 
 @dataclass
@@ -42,6 +64,8 @@ class Timings:
     heartbeat_s: float | None = None
     messages_per_s: int | None = None
     rest_weight_per_min: int | None = None
+    orders_per_10s: int | None = None
+    orders_per_day: int | None = None
 
     def of(self, protocol):
         """With the protocol's values where none was given; then None means that there is no such limit."""
@@ -63,13 +87,20 @@ class Options:
     start_after: int = 1
     queue_bytes_max: int = 64 << 20
     stall_s: float = 5.0                    # without a pace, how long a client may hold up the others
+    busy_poll: bool = False                 # the loop never sleeps: shortest replies, a whole core
 
 
 class SimServer:
-    """Parameters: protocol : Protocol that has read its capture.  paths, span_ns : of the capture."""
+    """Parameters: protocol : Protocol that has read its capture.  paths, span_ns : of the capture; no paths: the market is not
+    played.  trading : TradingVenue, None for a venue of market data alone.
 
-    def __init__(self, protocol, paths, span_ns, options, timings):
-        self.protocol, self.options = protocol, options
+    `wire` (a log of all bytes), `order_faults` and `at_stop` (functions) are set before `start` by who wants them.
+    """
+
+    def __init__(self, protocol, paths, span_ns, options, timings, trading=None):
+        self.protocol, self.options, self.trading = protocol, options, trading
+        self.wire = self.ledger = self.order_faults = self.scenario = None
+        self.at_stop = []
         self.timings = timings.of(protocol)
         # Sessions read it from the protocol.
         protocol.heartbeat_s = self.timings.heartbeat_s
@@ -81,7 +112,9 @@ class SimServer:
             "reconnect_move": (self._begin_move, None), "halt": (self._begin_halt, self._end_halt),
             "tick_change": (self._begin_tick_change, None)}
         self.player = Player(protocol, paths, span_ns, self.publish, self._crowded, speed=options.speed, loop=options.loop)
-        self.rest = RestSide(protocol, self.injector, self.timings.rest_weight_per_min)
+        self.rest = RestSide(protocol, self.injector, self.timings.rest_weight_per_min, trading)
+        if trading is not None:
+            trading.attach(protocol, self.injector, bool(paths))
         self.connections = {}
         self.listeners = {}                 # key of a stream -> {session: None}, in the order of subscription
         self.latest = {}                    # key of a stream -> its last event
@@ -91,6 +124,8 @@ class SimServer:
         self._tasks = set()
         self._servers = []
         self._ws_server = None
+        self._ticks = 0
+        self.stopping = False
 
     # ---- life
 
@@ -102,9 +137,14 @@ class SimServer:
             context = server_context(certificate, key)
         self._ws_server = await picows.ws_create_server(
             self._accept, HOST, self.options.port, ssl=context, enable_auto_pong=False, use_aiofastnet=False,
-            disconnect_on_exception=True)
+            disconnect_on_exception=True, backlog=4096, read_buffer_init_size=READ_BUFFER_BYTES,
+            max_frame_size=FRAME_BYTES_MAX, logger_name=WS_LOG)
         port = self._ws_server.sockets[0].getsockname()[1]
-        rest = HttpServer(self.rest.handle)
+        if self.trading is not None:
+            self.trading.faults = self.trading.users.faults = self.order_faults
+        # Faults of bytes need the transport that the tap puts between, also when nothing is logged.
+        tapped = None if self.trading is None else (lambda factory: wire_log.tapped(factory, self.wire))
+        rest = HttpServer(self.rest.handle, tapped)
         rest_port = await rest.listen(HOST, self.options.rest_port, context)
         self._servers.append(rest)
         faults_url = None
@@ -112,15 +152,33 @@ class SimServer:
             control = HttpServer(FaultsApi(self).handle)
             faults_url = f"http://{HOST}:{await control.listen(HOST, self.options.faults_port)}"
             self._servers.append(control)
+        # Records that live long are looked through seldom: the collector's pauses are the longest replies.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(500_000, 50, 1000)
         self.spawn(self._keep_time())
+        if self.trading is not None:
+            self.spawn(self._keep_trading_time())
         self.spawn(self.player.run())
         if not self.options.start_after:
             self.player.begin()
+        if self.options.busy_poll:
+            self._spin()
         ws, http = ("wss", "https") if context else ("ws", "http")
-        return {"ws_url": f"{ws}://{HOST}:{port}", "rest_url": f"{http}://{HOST}:{rest_port}", "faults_url": faults_url,
-                "ca_file": str(ca_file) if ca_file else None}
+        addresses = {"ws_url": f"{ws}://{HOST}:{port}", "rest_url": f"{http}://{HOST}:{rest_port}", "faults_url": faults_url,
+                     "ca_file": str(ca_file) if ca_file else None}
+        if self.trading is not None:
+            addresses["ws_api_url"] = f"{ws}://{HOST}:{port}{self.trading.ws_api_path}"
+            addresses["accounts"] = self.trading.listed_accounts()
+        return addresses
+
+    def _spin(self):
+        """With something always ready to run, the loop asks for events without waiting."""
+        if not self.stopping:
+            asyncio.get_running_loop().call_soon(self._spin)
 
     async def stop(self):
+        self.stopping = True
         self._ws_server.close()
         for connection in list(self.connections.values()):
             connection.close(picows.WSCloseCode.GOING_AWAY)
@@ -129,6 +187,8 @@ class SimServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in self.at_stop:
+            end()
 
     def spawn(self, coroutine):
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -147,11 +207,22 @@ class SimServer:
     # ---- clients
 
     def _accept(self, request):
-        parts = urlsplit(request.path.decode("latin-1") if isinstance(request.path, bytes) else request.path)
+        try:
+            parts = urlsplit(request.path.decode("latin-1") if isinstance(request.path, bytes) else request.path)
+        except ValueError:
+            return None
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         self._numbers += 1
         connection = Connection(self, self._numbers, unquote(parts.path), query)
         return connection if connection.session is not None else None
+
+    def session(self, connection, path, query):
+        """The Session of a new connection, None for a path that the venue does not have."""
+        if self.trading is not None:
+            session = self.trading.ws_session(connection, path, query)
+            if session is not None:
+                return session
+        return self.protocol.session(connection, path, query)
 
     def connected(self, connection):
         self.connections[connection.number] = connection
@@ -161,6 +232,8 @@ class SimServer:
         self.connections.pop(connection.number, None)
         for key in list(self.listeners):
             self.forget(key, connection.session)
+        if self.wire is not None:
+            self.wire.closed(connection.number)
 
     def listen(self, key, session):
         self.listeners.setdefault(key, {})[session] = None
@@ -204,6 +277,8 @@ class SimServer:
         if event is None:
             return
         self.latest[event.key] = event
+        if self.trading is not None:
+            self.trading.market_event(event)
         if not heard:
             return
         sessions = list(heard)
@@ -230,9 +305,21 @@ class SimServer:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             self.injector.tick(now)
-            for connection in list(self.connections.values()):
+            self._ticks += 1
+            connections = list(self.connections.values())
+            if len(connections) > CROWD:
+                # A crowd is attended to in turn, each client once a second.
+                connections = connections[self._ticks % ROUND_TICKS::ROUND_TICKS]
+            for connection in connections:
                 if not connection.frozen and not connection.closing:
                     self._attend(connection, now)
+
+    async def _keep_trading_time(self):
+        while True:
+            await asyncio.sleep(TRADING_TICK_S)
+            if self.order_faults is not None:
+                self.order_faults.tick(time.monotonic())
+            self.trading.tick(self.trading.now_ns())
 
     def _attend(self, connection, now):
         timings, session = self.timings, connection.session
@@ -318,8 +405,9 @@ class SimServer:
         """The last message of each stream the client listens to, in turn, at the rate asked for."""
         start, sent = time.monotonic(), 0
         while connection.number in self.connections and not connection.closing:
-            events = [self.latest[key] for key in connection.session.names if key in self.latest
-                      and (armed.symbol is None or self.latest[key].instrument.is_called(armed.symbol))]
+            events = [self.latest[key] for key in connection.session.names if key in self.latest]
+            events = [event for event in events if armed.symbol is None
+                      or event.instrument is not None and event.instrument.is_called(armed.symbol)]
             messages = [data for event in events for data in connection.session.render(event)]
             due = int((time.monotonic() - start) * armed.values["rate"]) - sent
             if messages and due > 0:

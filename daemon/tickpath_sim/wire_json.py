@@ -5,7 +5,7 @@
 import json
 from json.encoder import encode_basestring
 
-__all__ = ["NumberText", "dumps", "loads", "reversed_keys"]
+__all__ = ["NumberText", "dumps", "loads", "of_client", "reversed_keys"]
 
 
 class NumberText(str):
@@ -16,6 +16,29 @@ class NumberText(str):
 def loads(data):
     """Decode JSON bytes or text; numbers with a point or an exponent become NumberText. Errors: ValueError."""
     return json.loads(data, parse_float=NumberText, parse_constant=NumberText)
+
+
+def of_client(text):
+    """Decode JSON that a client sent. Errors: ValueError, also for what only Python takes for JSON, or cannot write again."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        if "\\u" in text:
+            # Half of a surrogate pair has no UTF-8.
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except UnicodeEncodeError:
+        raise ValueError("lone surrogate") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Integers have a greatest length.
+        raise ValueError("number out of range") from None
+    return value
+
+
+def _no_constant(name):
+    raise json.JSONDecodeError(f"{name} is no JSON", name, 0)
 
 
 def dumps(value):

@@ -169,6 +169,7 @@ class Protocol:
     heartbeat_s = None
     messages_per_s = None                   # that a client may send
     rest_weight_per_min = None
+    orders_per_10s = orders_per_day = None
     normal_status = "TRADING"               # what the venue calls an instrument that trades
 
     def __init__(self):
@@ -178,6 +179,7 @@ class Protocol:
         self.pass_number = 0
         self.time_shift_ms = 0              # added to the venue's times in later passes
         self.live_times = False             # messages bear the venue's present time
+        self.trading = None                 # TradingVenue, where clients can trade
 
     # ---- reading the capture
 

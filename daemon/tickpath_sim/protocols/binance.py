@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from tickpath_sim import wire_json
 from tickpath_sim.protocols.base import BOOK, DATA, Event, Protocol, Session, now_ms, shifted
 from tickpath_sim.protocols.binance_rest import BinanceRest, compact
 
@@ -22,10 +23,12 @@ __all__ = ["BinanceSpot"]
 STREAM = re.compile(rb'\{"stream":"([^"]+)","data":')
 DIFF_NAME = re.compile(r"([^@]+)@depth(?:@\d+ms)?")
 PARTIAL_NAME = re.compile(r"([^@]+)@depth(5|10|20)(?:@\d+ms)?")
-PATH = re.compile(r"(?:/(?:public|market))?/(ws|stream)(?:/(.*))?")
+PATH = re.compile(r"(?:/(?:public|market|private))?/(ws|stream)(?:/(.*))?")
 METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
 STREAMS_MAX = 1024
+STREAM_LENGTH_MAX = 128                     # a listen key has 64, and no stream's name as many
 EARLY_DIFFS_MAX = 20_000
+MILLISECOND, MICROSECOND = 1_000_000, 1000
 # The ids of messages that are not books, by the fields that count them.
 ID_FIELDS = {"trade": (("t", re.compile(rb'"t":(\d+)')),),
              "aggTrade": (("a", re.compile(rb'"a":(\d+)')), ("f", re.compile(rb'"f":(\d+)')), ("l", re.compile(rb'"l":(\d+)')))}
@@ -77,6 +80,7 @@ class BinanceSpot(BinanceRest, Protocol):
     cut_after_s = 24 * 3600
     messages_per_s = 5
     rest_weight_per_min = 6000
+    orders_per_10s, orders_per_day = 100, 200_000
 
     def __init__(self):
         super().__init__()
@@ -246,7 +250,11 @@ class BinanceSpot(BinanceRest, Protocol):
             return None
         combined = match[1] == "stream"
         names = query.get("streams", "") if combined else match[2] or ""
-        return BinanceSession(self, connection, combined, [unquote(n) for n in names.split("/") if n])
+        names = [unquote(n) for n in names.split("/") if n]
+        if "listenKey" in query:
+            names.append(query["listenKey"])
+        return BinanceSession(self, connection, combined, names, MICROSECOND if query.get("timeUnit", "").upper() == "MICROSECOND"
+                              else MILLISECOND)
 
     def key_of(self, name):
         """(key of the recorded stream, depth of a partial book or None) for a stream's name; key None if none serves it."""
@@ -270,9 +278,10 @@ class BinanceSpot(BinanceRest, Protocol):
 class BinanceSession(Session):
     """One connection. `streams` keeps the client's names in the order in which it asked for them."""
 
-    def __init__(self, protocol, connection, combined, names):
+    def __init__(self, protocol, connection, combined, names, unit_ns=MILLISECOND):
         super().__init__(protocol, connection)
         self.combined = combined
+        self.unit_ns = unit_ns              # of the times in user data; market data stays as it is
         self.streams = {}                   # name -> (key or None, depth of a partial book or None)
         self._asked = names
 
@@ -281,16 +290,26 @@ class BinanceSession(Session):
         return bool(self.streams)
 
     def on_open(self):
-        for name in self._asked[:STREAMS_MAX]:
+        for name in [name for name in self._asked if len(name) <= STREAM_LENGTH_MAX][:STREAMS_MAX]:
             self._subscribe(name)
 
     def _subscribe(self, name):
+        trading = self.protocol.trading
+        if trading is not None and trading.users.attach(self, name, self.unit_ns):
+            self.streams[name] = (None, None)
+            return
         key, depth = self.protocol.key_of(name)
         self.streams[name] = (key, depth)
         if key is not None:
             self.add(key, None)
 
+    def closed(self):
+        if self.protocol.trading is not None:
+            self.protocol.trading.users.detach(self)
+
     def _unsubscribe(self, name):
+        if self.protocol.trading is not None and name in self.protocol.trading.users.keys:
+            self.protocol.trading.users.detach(self, name)
         key, _ = self.streams.pop(name, (None, None))
         if key is not None and all(other != key for other, _ in self.streams.values()):
             self.remove(key)
@@ -311,7 +330,7 @@ class BinanceSession(Session):
 
     def on_text(self, text):
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
         except ValueError as e:
             self.control({"code": 3, "msg": f"Invalid JSON: {e}"})
             return
@@ -327,7 +346,8 @@ class BinanceSession(Session):
 
     def _answer(self, method, params):
         if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
-            if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+            if not isinstance(params, list) or not all(isinstance(name, str) for name in params) \
+                    or any(len(name) > STREAM_LENGTH_MAX for name in params):
                 return {"code": 2, "msg": "Invalid request: params must be a list of stream names"}
             if len(set(self.streams) | set(params)) > STREAMS_MAX:
                 return {"code": 2, "msg": "Invalid request: too many parameters"}

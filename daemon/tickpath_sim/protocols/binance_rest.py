@@ -7,6 +7,7 @@ import json
 from collections import deque
 from decimal import Decimal
 
+from tickpath_sim import wire_json
 from tickpath_sim.protocols.base import DATA, Reply, now_ms
 
 __all__ = ["BinanceRest", "compact", "split_symbol"]
@@ -150,6 +151,14 @@ class BinanceRest:
             entry["filters"] = [{**f, **{k: v for k, v in filters[f["filterType"]].items() if k in ("tickSize", "stepSize")}}
                                 if f.get("filterType") in ("PRICE_FILTER", "LOT_SIZE") else f for f in entry["filters"]]
             return entry
+        if self.trading is not None and item.symbol in self.trading.symbols:
+            entry = self.trading.symbols[item.symbol].info_entry()
+            for row in entry["filters"]:
+                if row["filterType"] == "PRICE_FILTER":
+                    row["tickSize"] = tick
+                elif row["filterType"] == "LOT_SIZE":
+                    row["stepSize"] = lot
+            return entry
         base, quote = split_symbol(item.symbol)
         return {"symbol": item.symbol, "status": "TRADING", "baseAsset": base, "baseAssetPrecision": 8, "quoteAsset": quote,
                 "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
@@ -172,7 +181,7 @@ def split_symbol(symbol):
 def _symbols(text):
     """The list of symbols of a query, None for what is none."""
     try:
-        found = json.loads(text)
+        found = wire_json.of_client(text)
     except ValueError:
         return None
     return found if isinstance(found, list) and all(isinstance(symbol, str) for symbol in found) else None

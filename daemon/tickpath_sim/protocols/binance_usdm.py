@@ -16,6 +16,7 @@ class BinanceUsdm(BinanceSpot):
     pong_timeout_s = 600
     messages_per_s = 10
     rest_weight_per_min = 2400
+    orders_per_10s, orders_per_day = 300, None
     prefix = "/fapi/v1"
     depth_limits = (5, 10, 20, 50, 100, 500, 1000)
     default_limit = 500

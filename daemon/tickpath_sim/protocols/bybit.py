@@ -227,7 +227,7 @@ class BybitSession(Session):
 
     def on_text(self, text):
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
             operation = request["op"]
         except (ValueError, TypeError, KeyError):
             self._answer(False, "error:Params Error", "", {})

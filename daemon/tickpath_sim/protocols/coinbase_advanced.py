@@ -186,7 +186,7 @@ class CoinbaseAdvancedSession(Session):
 
     def on_text(self, text):
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
             kind, channel, products = request["type"], request["channel"], request.get("product_ids", [])
             if kind not in ("subscribe", "unsubscribe") or not isinstance(products, list):
                 raise ValueError

@@ -123,7 +123,7 @@ class CoinbaseExchangeSession(Session):
 
     def on_text(self, text):
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
             kind = request["type"]
             if kind not in ("subscribe", "unsubscribe"):
                 raise ValueError

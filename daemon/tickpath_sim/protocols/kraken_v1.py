@@ -124,7 +124,7 @@ class KrakenV1Session(Session):
 
     def on_text(self, text):
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
             event = request["event"]
         except (ValueError, TypeError, KeyError):
             self.control({"errorMessage": "Malformed request", "event": "error"})

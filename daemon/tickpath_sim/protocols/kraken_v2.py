@@ -112,7 +112,7 @@ class KrakenV2Session(KrakenV1Session):
     def on_text(self, text):
         time_in = iso_now()
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
             method = request["method"]
         except (ValueError, TypeError, KeyError):
             self.control({"error": "Malformed request", "success": False, "time_in": time_in, "time_out": iso_now()})

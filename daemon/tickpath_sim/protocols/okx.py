@@ -245,7 +245,7 @@ class OkxSession(Session):
             self.control("pong")
             return
         try:
-            request = json.loads(text)
+            request = wire_json.of_client(text)
             operation, args = request["op"], request["args"]
             args = [(arg["channel"], arg.get("instId"), arg) for arg in args]
         except (ValueError, TypeError, KeyError, AttributeError):

@@ -1,6 +1,7 @@
 """Servers for the tests of the simulated venue."""
 import pytest
 from sim_harness import Sim
+from trading_harness import TradingSim
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,13 @@ def calm(standing):
             client.stop()
         server.clients.clear()
         server.faults.wait(lambda state: not state["clients"])
+
+
+@pytest.fixture(scope="module")
+def trading(tmp_path_factory):
+    """A server without limits whose market is made by its clients; ends with the module."""
+    server = TradingSim(tmp_path_factory.mktemp("trading"), "--no-limits", "--queue-mib", "8")
+    yield server
+    for client in server.clients:
+        client.stop()
+    assert server.end() == (0, "")

@@ -29,7 +29,9 @@ class Sim:
     """A server process; ends with the `with` block, and must have ended well."""
 
     def __init__(self, capture, *options, faults=True):
-        command = [sys.executable, "-m", "tickpath_sim.cli", "serve", "--port", "0", "--capture", str(capture), *map(str, options)]
+        command = [sys.executable, "-m", "tickpath_sim.cli", "serve", "--port", "0", *map(str, options)]
+        if capture is not None:
+            command += ["--capture", str(capture)]
         if faults:
             command += ["--faults-port", "0"]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -121,8 +121,8 @@ def test_rest_speaks_the_venues_words(spot):
     assert status == 200 and len(body["bids"]) == len(body["asks"]) == 7 and int(headers["X-MBX-USED-WEIGHT-1M"]) >= 7
     assert spot.get("/api/v3/depth?symbol=NOPE")[:2] == (400, {"code": -1121, "msg": "Invalid symbol."})
     assert spot.get("/api/v3/depth")[1]["code"] == -1102
-    assert spot.get("/api/v3/depth?symbol=BTCUSDT&limit=-1")[1]["code"] == -1130
-    assert spot.get("/api/v3/order")[0] == 404
+    assert spot.get("/api/v3/depth?symbol=BTCUSDT&limit=-1")[1]["code"] == -1100
+    assert spot.get("/api/v3/order")[0] == 401
     (entry,) = spot.get("/api/v3/exchangeInfo?symbol=BTCUSDT")[1]["symbols"]
     assert (entry["baseAsset"], entry["quoteAsset"]) == ("BTC", "USDT")
     sizes = {f["filterType"]: f for f in entry["filters"]}

@@ -23,7 +23,7 @@ def run(*arguments):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_where_it_listens_and_ends_on_a_signal(shared_data, number):
     sim = Sim(shared_data(US), faults=False)
-    assert list(sim.addresses) == ["ws_url", "rest_url", "faults_url", "ca_file"]
+    assert list(sim.addresses) == ["ws_url", "rest_url", "faults_url", "ca_file", "ws_api_url", "accounts"]
     assert sim.addresses["ws_url"].startswith("ws://127.0.0.1:") and sim.addresses["faults_url"] is None
     client = sim.client("/ws")
     assert sim.end(number) == (0, "")
@@ -32,7 +32,7 @@ def test_it_prints_where_it_listens_and_ends_on_a_signal(shared_data, number):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ((), "required: command"), (("serve",), "--port, --capture"), (("serve", "--port", "0"), "--capture"),
+    ((), "required: command"), (("serve",), "--port"), (("audit",), "usage: tickpath-sim audit"),
     (("serve", "--port", "70000", "--capture", "x"), "expected a port from 0 (any free one) to 65535, found '70000'"),
     (("serve", "--port", "0", "--capture", "x", "--speed", "warp"), "expected recorded, fast or a factor"),
     (("serve", "--port", "0", "--capture", "x", "--venue", "mtgox"), "invalid choice: 'mtgox'"),

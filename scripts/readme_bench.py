@@ -53,7 +53,7 @@ def block(directory):
     lines += ["", f"Eight readers of ring and state page, one stopped and one killed half-way: p50 {eight['p50']:.1f} ns against",
               f"{none['p50']:.1f} ns without any (median of {readers['runs']} alternated runs, ratio {readers['ratio']:.3f}); "
               f"instructions a frame {counted}."]
-    return "\n".join(lines + feed_lines(directory))
+    return "\n".join(lines + feed_lines(directory) + sim_lines(directory))
 
 
 def feed_lines(directory):
@@ -76,6 +76,25 @@ def feed_lines(directory):
               f"{held['rss_per_connection']['n']:,} connections: {held['rss_per_connection']['p50']:.1f} KiB each, one message a "
               f"second each adds {held['one_way_among_all']['added_p50_us']:.1f} us to one feed's p50; an instrument takes "
               f"{held['rss_per_instrument']['p50'] / 1024:.1f} MiB."]
+    return lines
+
+
+def sim_lines(directory):
+    """What bench_sim found, where it has run."""
+    if not (directory / "bench_sim.json").exists():
+        return []
+    cases = {c["case"]: c for c in load(directory, "bench_sim")["cases"]}
+    lines = ["", "The simulated venue: its matching core in process (balances, fees and events included; the floor has none),",
+             "then tickpath-sim over loopback:", "", "| case | unit | p50 | p99 | a second | plain C | others |",
+             "|---|---|---|---|---|---|---|"]
+    for c in cases.values():
+        floor = f"{c['floor']['p50']:.1f}" if c.get("floor") else "-"
+        peers = ", ".join(f"{peer} {p['p50']:,.0f} ({p['times_ours']:,.0f}x)" for peer, p in c["peers"].items()) or "-"
+        rate = f"{c['per_s']:,}" if c.get("per_s") else "-"
+        lines.append(f"| {c['case']} | {c['unit']} | {c['p50']:,.1f} | {c['p99']:,.1f} | {rate} | {floor} | {peers} |")
+    if "idle_connections" in cases:
+        c = cases["idle_connections"]
+        lines += ["", f"{c['n']:,} idle connections: the server has {c['rss_mib']:.0f} MiB, {c['rss_mib_before']:.0f} before."]
     return lines
 
 

@@ -63,6 +63,8 @@ bench: $(BUILT) $(if $(PEERS),.venv-peers/.deps)
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --disable-pip-version-check -q hftbacktest==2.4.4 pyzmq==27.3.0 \
 	  cryptofeed==2.4.1 ccxt==4.5.90 websockets==17.4 orjson==3.13.0 uvloop==0.22.1
+	$(PYTHON) -m venv .venv-peers/nautilus
+	.venv-peers/nautilus/bin/python -m pip install --disable-pip-version-check -q nautilus_trader==1.221.0 || echo "tickpath: nautilus_trader not installed: no figures of it"
 	@touch $@
 
 # Clients that others wrote, which trade at the simulated venue in tests/judges. python-binance and the older connectors share

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from required import require_tool
 
@@ -14,10 +15,15 @@ if sys.dont_write_bytecode:
     sys.pycache_prefix = str(ROOT / ".pytest_cache" / "bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+# These machines are shared: how long an example takes says nothing about it.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 # The longest files: begun first, so that no worker is left with minutes of them when the other has nothing more to do.
-LONG_FILES = ("tests/fuzz/test_fuzz.py", "tests/faults/test_processes.py", "tests/faults/test_feed_faults_streams.py",
+LONG_FILES = ("tests/faults/test_processes.py", "tests/faults/test_feed_faults_streams.py",
               "tests/faults/test_durability.py", "tests/faults/test_ccxt_feed.py", "tests/faults/test_live_bars.py",
               "tests/faults/test_feed_faults_venue.py", "tests/judges/test_ccxt_websocket_frames.py",
+              "tests/judges/test_ccxt_spot_trading.py", "tests/judges/test_binance_clients.py",
+              "tests/judges/test_ccxt_usdm_trading.py", "tests/faults/test_live_trading.py",
               "tests/faults/test_bad_capture_and_journal.py", "tests/scripts/test_bench_feed.py",
               "tests/faults/test_depth_poll.py", "tests/ext/tickpath/shm/test_stress.py", "tests/ext/tickpath/shm/test_models.py")
 

@@ -31,8 +31,10 @@ HOT_MODULES = {
     "venues/okx_decode": {"okx_decoder_new", "okx_decoder_free"},
     "venues/bybit_decode": {"bybit_decoder_new", "bybit_decoder_free"},
     "venues/binance_encode": set(),
-    "sim/venue": {"sim_new", "sim_free"},
-    "session": set(),
+    "sim/venue": {"sim_new", "sim_free", "sim_from"}, "sim/queue_models": set(),
+    "sim/recorded": {"recorded_new", "recorded_new_owned", "on_free", "grow_places"},
+    "sim/latency": {"latency_init", "latency_free", "latency_from", "copied"},
+    "session": {"use_gateway"},
     "shm/ring": {"_check_size"},
     "shm/lane": {"_slot_count"},
     "shm/journal_guard": set(),
@@ -55,7 +57,8 @@ MUST_FIND = {
     "venues/binance_sbe_decode": "binance_sbe_decode", "venues/coinbase_decode": "coinbase_decode",
     "venues/kraken_decode": "kraken_decode", "venues/okx_decode": "okx_decode", "venues/bybit_decode": "bybit_decode",
     "venues/binance_encode": "binance_encode_order",
-    "sim/venue": "sim_on_market", "session": "_on_frame", "shm/ring": "_check_size", "shm/feed_lane": "feed_next",
+    "sim/venue": "sim_on_market", "sim/queue_models": "place_on_display", "sim/recorded": "recorded_on_trade",
+    "sim/latency": "latency_due", "session": "_on_frame", "shm/ring": "_check_size", "shm/feed_lane": "feed_next",
     "shm/lane": "lane_repair", "shm/journal_guard": "journal_guard_look", "trading/commands": "command_judge",
     "outbox": "outbox_send",
     "decimal": "quoted_decimal",
@@ -174,9 +177,9 @@ def test_hot_sources_take_no_gil_and_print_nothing(module):
     assert not re.search(r"with gil|(?<![\w.])print\(", text)
 
 
-def test_only_the_python_host_takes_the_gil():
+def test_only_the_python_host_and_the_socket_take_the_gil():
     takers = [p.relative_to(CORE).as_posix() for p in sorted(CORE.rglob("*.pyx")) if re.search(r"\bwith gil\b", p.read_text())]
-    assert takers == ["trading/python_host.pyx"]
+    assert takers == ["trading/python_host.pyx", "venues/order_gateway.pyx"]      # picows' transport is a Python object
 
 
 # ---- imports point one way
@@ -207,8 +210,8 @@ def test_the_daemon_imports_neither_admin_nor_research():
 
 
 def test_venues_and_sim_know_nothing_of_engine_and_session():
-    # A socket's listener is the one that hands frames to the session: it stands before step 1, above the engine.
-    listeners = ["venues/feed_listener.pyx", "venues/feed_listener.pxd"]
+    # The sockets stand around the engine: a listener hands frames to the session, before step 1; the order gateway is step 9.
+    listeners = ["venues/feed_listener.pyx", "venues/feed_listener.pxd", "venues/order_gateway.pyx"]
     above = ["tickpath.engine", "tickpath.session"]
     assert forbidden_imports(CORE / "venues", above, listeners) == []
     assert forbidden_imports(CORE / "sim", above) == []

@@ -52,7 +52,7 @@ def say(venue, text):
 class EngineProcess:
     """The event loop around a Session."""
 
-    def __init__(self, config, header, run_dir):
+    def __init__(self, config, header, run_dir=None):
         self.config, self.header, self.run_dir = config, header, run_dir
         self.segments = []
         self.stop_requested = False
@@ -102,7 +102,7 @@ class EngineProcess:
         self.workers = worker_feeds(config, self.session, lambda kind: self._segment(
             name, kind, feed_lane_bytes(storage.feed_bytes), epoch))
         self.feeds = self._new_feeds() if self.live or self.workers else None
-        if has_order_entry(config):
+        if has_order_entry(config) and self.run_dir is not None:      # a recorder has none
             self.orders = OrderEntry(self.session, config, self.run_dir, os.getpid(), epoch_offset_ns=self.feeds.epoch_offset_ns,
                                      turn_clock=self.turns.clock, say=say)
 

@@ -79,6 +79,7 @@ def test_every_case_of_the_feed_is_measured_and_every_message_goes_through_the_e
 
 
 @needs_two
+@pytest.mark.soak
 def test_all_connections_are_held_and_each_takes_what_was_sent_to_it(root, listeners, tmp_path):
     result = run(root, listeners, "bench_connections.py", "--connections", "40", "--only", "connections")
     cases = {c["case"]: c for c in result["cases"]}
@@ -88,6 +89,7 @@ def test_all_connections_are_held_and_each_takes_what_was_sent_to_it(root, liste
     assert "rss_per_connection" in shown(root, result, tmp_path)
 
 
+@pytest.mark.soak
 def test_a_reserved_instrument_is_counted_by_its_structs_and_its_pages_by_the_kernel(root, listeners):
     result = run(root, listeners, "bench_connections.py", "--only", "instruments")
     (case,) = result["cases"]

@@ -221,7 +221,8 @@ def test_duration_ends_the_run_in_order(start):
 
 def test_segments_of_a_killed_run_do_not_stop_the_next_one(start, tmp_path):
     run = start().trading()
-    for pid in (run.process.pid, *run.pids.values()):
+    # The command last: its children are told to end in order when it dies.
+    for pid in (*run.pids.values(), run.process.pid):
         os.kill(pid, signal.SIGKILL)
     run.process.communicate()
     until(lambda: not any(alive(pid) for pid in run.pids.values()), "all of them dead")

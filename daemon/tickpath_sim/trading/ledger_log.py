@@ -70,12 +70,11 @@ class LedgerLog:
     # ---- what the order service calls
 
     def on_order(self, order, ts_ns):
-        """An order has been accepted. order : the service's record, which it goes on changing."""
+        """An order has been accepted. order : the service's record, which it goes on changing. Its events follow at once; nothing is
+        flushed before they have, since the balances are those behind them."""
         self._live[order.order_id] = order
         self._names[order.sim_id] = order.order_id
         self._items.append(("order", ts_ns, _order_fields(order)))
-        if len(self._items) > FLUSH_ITEMS:
-            self.flush()
 
     def on_events(self, events):
         """What the exchange did, in order."""

@@ -19,6 +19,14 @@ def test_a_random_run_adds_up_to_the_last_unit(tmp_path, seed):
         assert found.totals[asset.name]["closing"] == asset.text(total)
 
 
+@pytest.mark.parametrize("items", [0, 1, 2, 5])
+def test_balances_are_those_behind_whole_steps_whenever_they_are_written(tmp_path, monkeypatch, items):
+    monkeypatch.setattr("tickpath_sim.trading.ledger_log.FLUSH_ITEMS", items)
+    Desk(tmp_path, 21).run(150).close()
+    found, violations = audited(tmp_path)
+    assert violations.rows == [] and found.ended and found.trades > 5
+
+
 def test_every_order_and_fill_of_the_service_stands_in_the_ledger(tmp_path):
     desk = Desk(tmp_path, 11).run(300).close()
     found, _ = audited(tmp_path)

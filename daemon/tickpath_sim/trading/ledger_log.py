@@ -52,6 +52,7 @@ class LedgerLog:
         self._live = {}                     # order id -> the service's Order, of those that have not ended
         self._names = {}                    # the exchange's own number of an order -> order id, of those
         self._ended = []                    # both, of those that have ended since the last flush
+        self._loop, self._due = None, False     # whether a flush has been asked for
         self._touched = {}                  # (account, asset) -> None, whose balance has changed since it was last written
         self._known = [0, 0, set()]         # assets, instruments, accounts that have a line
         self._files = []
@@ -70,17 +71,16 @@ class LedgerLog:
     # ---- what the order service calls
 
     def on_order(self, order, ts_ns):
-        """An order has been accepted. order : the service's record, which it goes on changing. Its events follow at once; nothing is
-        flushed before they have, since the balances are those behind them."""
+        """An order has been accepted. order : the service's record, which it goes on changing."""
         self._live[order.order_id] = order
         self._names[order.sim_id] = order.order_id
         self._items.append(("order", ts_ns, _order_fields(order)))
+        self._flush_soon()
 
     def on_events(self, events):
         """What the exchange did, in order."""
         self._items.append(("events", 0, [e for e in events if e.kind in HEARD]))
-        if len(self._items) > FLUSH_ITEMS:
-            self.flush()
+        self._flush_soon()
 
     def on_deposit(self, account, asset, units, why=""):
         """account : Account.  asset : Asset.  units : negative of a withdrawal."""
@@ -90,7 +90,14 @@ class LedgerLog:
 
     def start(self):
         """Write at least every 100 ms from now on. Must be called on the loop."""
-        self._task = asyncio.get_running_loop().create_task(self._keep_flushing())
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._keep_flushing())
+
+    def _flush_soon(self):
+        """Behind the request that is being handled: only then has the exchange told of all that its balances show."""
+        if len(self._items) > FLUSH_ITEMS and not self._due and self._loop is not None:
+            self._due = True
+            self._loop.call_soon(self.flush)
 
     async def _keep_flushing(self):
         while True:
@@ -98,7 +105,8 @@ class LedgerLog:
             self.flush()
 
     def flush(self):
-        """Write what has been heard so far, and the balances that it left."""
+        """Write what has been heard so far, and the balances that it left. Never while a request is being handled."""
+        self._due = False
         items, self._items = self._items, []
         if not items and not self._touched:
             return

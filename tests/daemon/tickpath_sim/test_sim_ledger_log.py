@@ -1,4 +1,6 @@
 """The ledger log of a venue that trades: it adds up, it can be read while it grows, and a file of it stands for itself."""
+import asyncio
+
 import pytest
 from ledger_desk import Desk, audited, lines_of
 
@@ -19,12 +21,23 @@ def test_a_random_run_adds_up_to_the_last_unit(tmp_path, seed):
         assert found.totals[asset.name]["closing"] == asset.text(total)
 
 
-@pytest.mark.parametrize("items", [0, 1, 2, 5])
-def test_balances_are_those_behind_whole_steps_whenever_they_are_written(tmp_path, monkeypatch, items):
-    monkeypatch.setattr("tickpath_sim.trading.ledger_log.FLUSH_ITEMS", items)
-    Desk(tmp_path, 21).run(150).close()
+def test_balances_are_those_behind_whole_steps_however_often_they_are_written(tmp_path, monkeypatch):
+    """A flush is wanted at every order and event, and comes only when the step that it belongs to is over."""
+    monkeypatch.setattr("tickpath_sim.trading.ledger_log.FLUSH_ITEMS", 0)
+    flushes = []
+
+    async def trade():
+        desk = Desk(tmp_path, 21)
+        desk.ledger.start()
+        flush = desk.ledger.flush
+        monkeypatch.setattr(desk.ledger, "flush", lambda: flushes.append(flush()))
+        for _ in range(150):
+            desk.run(1)
+            await asyncio.sleep(0)
+        desk.close()
+    asyncio.run(trade())
     found, violations = audited(tmp_path)
-    assert violations.rows == [] and found.ended and found.trades > 5
+    assert violations.rows == [] and found.ended and found.trades > 5 and len(flushes) > 50
 
 
 def test_every_order_and_fill_of_the_service_stands_in_the_ledger(tmp_path):

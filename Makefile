@@ -44,9 +44,8 @@ run: $(BUILT)
 	$(if $(LIVE),$(BIN)/python scripts/run_live.py $(if $(SHORT),--seconds 8),\
 	  $(BIN)/tickpath run --config config/paper-demo.toml --verify $(if $(SHORT),--set venues.binance.pace=fast))
 
-# Three workers on two cores: many tests wait for processes of their own.
 test: $(BUILT) .venv-clients/.deps
-	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(BUILT)
 	$(BIN)/ruff check ext daemon research scripts tests examples setup.py

@@ -63,6 +63,11 @@ class Channel:
         while True:
             try:
                 answer = await asyncio.wait_for(self.watch(), silent_after_s)
+            except asyncio.CancelledError:
+                # ccxt cancels what waits for a line that it closes; only a task that was itself cancelled ends.
+                if asyncio.current_task().cancelling():
+                    raise
+                await asyncio.sleep(self.worker.reach.down(self.key, ConnectionError("the line was closed")))
             except Exception as e:
                 pause_s = self.worker.reach.down(self.key, e if str(e) else TimeoutError(f"no message for {silent_after_s:g} s"))
                 if isinstance(e, TimeoutError):

@@ -112,6 +112,7 @@ def test_killed_journal_is_started_again_and_nothing_is_missing(start, tmp_path)
 def test_killed_engine_and_journal_lose_nothing_that_reached_the_ring(start, tmp_path):
     run = start().trading()
     os.kill(run.pids["journal_process"], signal.SIGSTOP)
+    time.sleep(0.1)                                            # until it stands still, it may write on
     ring = EventReader.attach(run.name, 1)
     written = load_word(attach_segment(run.name, "journal").buffer, 128)
     until(lambda: ring.head > written + 100, "a hundred slots that the journal has not read")

@@ -6,6 +6,7 @@ import pytest
 from feed_harness import LiveRun, Simulator
 
 from process_harness import children, tickpath, until
+from required import require_package
 from tickpath.market.gate import GateCause
 from tickpath.shm.ring import records
 from tickpath.types import BookState, EventType, FeedSource, HealthKind
@@ -96,7 +97,7 @@ def test_silent_stream_is_replaced_by_polls_without_an_order_and_takes_over_agai
 
 
 def test_ccxt_asks_for_nothing_until_it_is_needed_and_orders_go_out_on_it_where_the_operator_wants_them(start):
-    pytest.importorskip("ccxt", reason="ccxt is not installed: pip install 'tickpath[ccxt]'")
+    require_package("ccxt", "ccxt")
     run = start("overccxt", failover="ccxt:binance", failover_trading=True)
     mark = run.mark()
     assert "ccxt_worker" in children(run.process.pid)
